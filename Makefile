@@ -1,0 +1,140 @@
+# ssecastd: `make help` lists what there is to make.
+#
+# Everything that is made lies in $(BUILD), which a sanitizer build has for itself, so that both
+# live side by side. Only `make check` and `make lint` need more than a C compiler, make and the
+# libc headers.
+
+BUILD    ?= build
+SANITIZE ?=
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+WERROR   ?=
+CFLAGS   ?= -O2 -g
+JOBS     ?= 4
+ARGS     ?=
+
+BINDIR  = $(PREFIX)/bin
+UNITDIR = $(PREFIX)/lib/systemd/system
+MANDIR  = $(PREFIX)/share/man/man8
+
+WARNINGS = -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes $(WERROR)
+LANGUAGE = -std=c11 -D_GNU_SOURCE -Iinclude
+
+ifeq ($(SANITIZE),)
+HARDEN  = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+HARDEN += -fPIE
+LINK    = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+else
+HARDEN  = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK    = -fsanitize=address,undefined
+endif
+
+COMPILE   = $(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) $(HARDEN) -MMD -MP $(CPPFLAGS)
+CRITERION = $(shell pkg-config --cflags criterion)
+LINK_TEST = $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs criterion)
+
+SOURCES  = $(wildcard src/*.c)
+UNITS    = $(wildcard tests/unit/*.c)
+BLACKBOX = $(wildcard tests/blackbox/*.c tests/lib/*.c)
+# What the black-box tests borrow from the daemon: nothing that they check.
+BORROWED = src/str.c src/buf.c src/clock.c
+# The folders too, so that a file that goes away is noticed.
+STATIC   = $(shell find static)
+SCRIPTS  = src/embed.sh $(wildcard tests/*.sh) .ci/run
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+ASSETS  = $(BUILD)/assets.o
+PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
+
+.PHONY: all run check check-asan check-built rules lint install uninstall clean help
+.DELETE_ON_ERROR:
+# Objects of tests are kept like all others.
+.SECONDARY:
+
+all: $(BUILD)/ssecastd
+
+$(BUILD)/ssecastd: $(BUILD)/src/main.o $(PARTS)
+	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(BUILD)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests/lib $(CRITERION) -c -o $@ $<
+
+$(BUILD)/assets.c: src/embed.sh $(STATIC)
+	@mkdir -p $(@D)
+	sh src/embed.sh static >$@
+
+$(ASSETS): $(BUILD)/assets.c
+	$(COMPILE) -c -o $@ $<
+
+run: all ## start it on 127.0.0.1:3000 with a control socket (ARGS='more options')
+	$(BUILD)/ssecastd --listen 127.0.0.1:3000 --control unix:$(BUILD)/control.sock $(ARGS)
+
+# Tests
+
+check: ## run every test; installs what they need, or says what to install
+	sh tests/need.sh
+	$(MAKE) check-built
+
+check-asan: ## the same, built with AddressSanitizer and UBSan
+	$(MAKE) check BUILD=$(BUILD)/asan SANITIZE=1
+
+check-built: rules all $(BUILD)/unit $(BUILD)/blackbox
+	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
+	SSECASTD=$(BUILD)/ssecastd sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
+
+rules:
+	CC='$(CC) $(LANGUAGE)' sh tests/check-layers.sh
+	sh tests/check-functions.sh
+
+$(BUILD)/unit: $(call objects,$(UNITS)) $(PARTS)
+	$(LINK_TEST)
+
+$(BUILD)/blackbox: $(call objects,$(BLACKBOX) $(BORROWED))
+	$(LINK_TEST)
+
+# What cppcheck says of correct code: it does not follow a buffer that a callee fills.
+CPPCHECK_WRONG = missingIncludeSystem uninitvar arrayIndexOutOfBoundsCond
+
+lint: rules ## formatting, static analysis, scripts, man page
+	clang-format --dry-run -Werror include/*.h src/*.c $(wildcard tests/*/*.[ch])
+	printf '%s\n' $(SOURCES) | xargs -n 4 -P $(JOBS) sh -c \
+		'clang-tidy --quiet "$$@" -- $(LANGUAGE) $(WARNINGS) -O2' tidy
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		$(CPPCHECK_WRONG:%=--suppress=%) --error-exitcode=1 -D_GNU_SOURCE -Iinclude src
+	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
+	if command -v mandoc >/dev/null; then mandoc -T lint -W warning docs/*.8; fi
+
+# Installing
+
+install: all $(BUILD)/ssecastd.service ## into PREFIX (/usr/local), below DESTDIR if set
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(MANDIR)
+	install -m 755 $(BUILD)/ssecastd $(DESTDIR)$(BINDIR)/.ssecastd.new
+	mv -f $(DESTDIR)$(BINDIR)/.ssecastd.new $(DESTDIR)$(BINDIR)/ssecastd
+	install -m 644 $(BUILD)/ssecastd.service $(DESTDIR)$(UNITDIR)/ssecastd.service
+	install -m 644 docs/ssecastd.8 $(DESTDIR)$(MANDIR)/ssecastd.8
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(BINDIR)/ssecastd $(DESTDIR)$(UNITDIR)/ssecastd.service \
+		$(DESTDIR)$(MANDIR)/ssecastd.8
+
+# Made anew each time: BINDIR may be another one than the last time.
+.PHONY: $(BUILD)/ssecastd.service
+$(BUILD)/ssecastd.service: systemd/ssecastd.service.in
+	@mkdir -p $(@D)
+	sed 's|@BINDIR@|$(BINDIR)|g' $< >$@
+
+clean: ## remove everything that was made
+	rm -rf $(BUILD)
+
+help: ## this list
+	@echo 'make              build $(BUILD)/ssecastd'
+	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | \
+		while IFS=: read -r name text; do printf 'make %-12s %s\n' "$$name" "$$text"; done
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,138 @@
+/*
+ * conn: the table of accepted sockets, and the life of one from accept to close.
+ *
+ * A conn is one cache line in a table that lives in a memfd and has no pointers, so that another
+ * process can adopt it. What only a conn with an unfinished request or unsent own bytes needs lies
+ * in an exchange, which it borrows: an idle stream has none.
+ *
+ *	free --> HEAD <--> BODY      a request is being read
+ *	           |        |
+ *	           v        v
+ *	          REPLY --> HEAD     its response is being sent; kept alive
+ *	           |   \--> LINGER  … or not: our end is shut, the rest of the input thrown away
+ *	           v
+ *	         STREAM              a subscriber, live or walking
+ *
+ * Closing is deferred to the end of the turn: conn_doom() takes a conn out of its audience at once,
+ * conns_bury() closes it. So a handler may doom any conn, and nobody holds one that is gone.
+ */
+#ifndef CONN_H
+#define CONN_H
+
+#include "exchange.h"
+#include "peer.h"
+#include "sock.h"
+#include "stats.h"
+
+struct hub;
+
+enum conn_state {
+	CONN_FREE,
+	CONN_HEAD,   /* between requests, or reading a head */
+	CONN_BODY,   /* reading a body */
+	CONN_REPLY,  /* sending a response; reads nothing meanwhile */
+	CONN_STREAM, /* a subscriber */
+	CONN_LINGER, /* all is said; waits for the client's end, so that it reads our last bytes */
+};
+
+enum conn_flag {
+	CONN_LIVE = 1 << 0,       /* in its audience's array of live subscribers */
+	CONN_DOOMED = 1 << 1,     /* to be closed at the end of the turn */
+	CONN_ON_AGENDA = 1 << 2,  /* to be visited in the next turn without a kernel event */
+	CONN_READABLE = 1 << 3,   /* the kernel said so, and we have not read to the end */
+	CONN_WRITABLE = 1 << 4,   /* the kernel said so, and we have not been refused since */
+	CONN_CONTROL = 1 << 5,    /* came in on a control listener */
+	CONN_OVER_LIMIT = 1 << 6, /* accepted only to be told that there is no room */
+	CONN_REPLAYING =
+		1 << 7,        /* began beyond the lag limit by its own wish: until it is within */
+	CONN_ENDING = 1 << 8,  /* a stream to be ended once it has had everything */
+	CONN_HUNG_UP = 1 << 9, /* the client has shut its end; what it sent may be unread */
+};
+
+struct conn {
+	int32_t fd;
+	uint32_t generation;
+	uint16_t flags;    /* set of enum conn_flag */
+	uint8_t state;     /* enum conn_state */
+	uint8_t reason;    /* enum stats_reason, once it is known why it will end */
+	uint32_t exchange; /* 0 = none borrowed */
+	uint32_t next;     /* on the agenda, or in the free list */
+	uint32_t peer;     /* 0 = none: a unix socket */
+	uint32_t audience; /* of a stream; 0 = none */
+	uint32_t place;    /* of a live stream, in its audience's array */
+	uint64_t cursor;   /* of a walking stream: the next record to look at */
+	uint32_t offset;   /* bytes of that record that it has had */
+	/*
+	 * 32 bits of monotonic time. HEAD: the first byte of the head, or the end of the last
+	 * request. BODY: its beginning. REPLY, walking: the last progress. LINGER: its beginning.
+	 * Live: the last byte that did not come from its audience's flush.
+	 */
+	uint32_t since_ms;
+};
+
+struct conns {
+	int fd;             /* the memfd */
+	struct conn *table; /* slot 0 is nobody */
+	uint32_t capacity;  /* slots, 0 included */
+	uint32_t high;      /* slots ever used, 0 included: where the sweep ends */
+	uint32_t free;      /* first of the free list */
+	uint32_t count;     /* conns that are not free */
+	uint32_t streams;   /* of them, subscribers */
+	uint32_t live;      /* of those, live */
+	uint32_t agenda;    /* first conn to be visited in the next turn */
+	uint32_t doomed;    /* conns on the agenda that are to be closed */
+	struct exchanges exchanges;
+	struct peers peers;
+	char *input; /* CONN_INPUT_BYTES: where every read goes first */
+};
+
+enum {
+	CONN_INPUT_BYTES = 65536,
+	CONN_SPARE =
+		256, /* slots beyond the limit, for those that are told that there is no room */
+};
+
+/* A table for clients_max conns and CONN_SPARE more; memory is used as slots are. 0 or -errno. */
+int conns_init(struct conns *conns, uint64_t clients_max);
+void conns_done(struct conns *conns);
+
+struct conn *conns_at(const struct conns *conns, uint32_t slot);
+uint32_t conns_slot(const struct conns *conns, const struct conn *conn);
+
+/*
+ * Takes an accepted descriptor into the table and the loop. flags: CONN_CONTROL. Decides whether it
+ * is over a limit. 0; -ENFILE if the table is full, or -errno: fd has been closed then.
+ */
+int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags);
+
+/* The conn will be closed at the end of the turn; leaves its audience now. Safe to repeat. */
+void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason);
+
+/* Closes the doomed: how many. */
+uint32_t conns_bury(struct hub *hub);
+
+/* Has the conn visited in the next turn, for CONN_READABLE or CONN_WRITABLE. */
+void conn_later(struct hub *hub, struct conn *conn, uint16_t flag);
+
+/* Takes the next conn off the agenda as it is now: its slot, or 0. *agenda begins as
+ * conns_agenda(). */
+uint32_t conns_agenda(struct conns *conns);
+uint32_t conns_agenda_next(struct conns *conns, uint32_t *agenda);
+
+/* Sets since_ms to now; and the time since then, in ms, up to 49 days. */
+void conn_touch(const struct hub *hub, struct conn *conn);
+uint32_t conn_age_ms(const struct hub *hub, const struct conn *conn);
+
+/*
+ * The exchange of a conn, borrowed now if it has none. NULL when there is no memory, or when
+ * unfinished requests hold --max-request-memory already.
+ */
+struct exchange *conn_exchange(struct hub *hub, struct conn *conn);
+
+/* Gives the exchange back if nothing is left in it that somebody waits for. */
+void conn_release(struct hub *hub, struct conn *conn);
+
+/* Appends who the client is, for the log. */
+void conn_name(const struct hub *hub, const struct conn *conn, struct buf *out);
+
+#endif

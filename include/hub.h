@@ -1,0 +1,40 @@
+/*
+ * hub: what every room of the conversation has in hand.
+ *
+ * The server (layer 5) owns it and wires it; the rooms of layer 4 take it as their first argument.
+ * It owns no behaviour.
+ */
+#ifndef HUB_H
+#define HUB_H
+
+#include "config.h"
+#include "conn.h"
+#include "loop.h"
+#include "ring.h"
+#include "stats.h"
+#include "topic.h"
+
+struct hub {
+	struct config config;
+	struct stats stats;
+	struct loop loop;
+	struct ring ring;
+	struct topics topics;
+	struct conns conns;
+	struct listeners *listeners; /* owned by the server */
+	struct staticfiles *files;   /* owned by the server */
+	struct buf publish_token;    /* empty = nobody publishes on public listeners */
+	uint64_t now_ms;             /* monotonic, of this turn */
+	uint64_t random;             /* state of hub_random(): for jitter only */
+	uint64_t started_ms;         /* monotonic */
+	uint64_t lag_bytes_max;      /* largest lag seen by the last sweep */
+	bool draining;               /* the daemon stops: no new streams */
+};
+
+/* A number from 0 to n-1 (n > 0), for spreading things in time; not for secrets. */
+uint64_t hub_random(struct hub *hub, uint64_t n);
+
+/* Fills in what is true now. */
+void hub_gauges(const struct hub *hub, struct stats_gauges *gauges);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * listener: the sockets that clients come in through.
+ */
+#ifndef LISTENER_H
+#define LISTENER_H
+
+#include "hub.h"
+#include "log.h"
+
+struct listener {
+	int fd;
+	bool is_control;
+	bool is_waiting;   /* connections may wait to be accepted */
+	char *unlink_path; /* of a unix socket that we made; owned; removed at the end */
+};
+
+struct listeners {
+	struct listener items[2 * CONFIG_LIST_MAX];
+	uint32_t count;
+	bool is_paused; /* no room or no descriptors: until a conn closes */
+	struct log_limit limit;
+};
+
+/*
+ * Opens everything that the configuration names. On failure returns -errno after one sentence to
+ * the log that names the address; what was opened is for listeners_done().
+ */
+int listeners_open(struct listeners *listeners, struct hub *hub);
+
+/* Closes them: nobody comes in any more. */
+void listeners_done(struct listeners *listeners);
+
+/* Connections wait at listener i. */
+void listener_event(struct listeners *listeners, uint32_t i);
+
+/* Accepts what waits, within the turn's budget: true if more waits. */
+bool listeners_accept(struct listeners *listeners, struct hub *hub);
+
+/* A conn has closed, or time has passed: accepting may work again. */
+void listeners_resume(struct listeners *listeners);
+
+#endif

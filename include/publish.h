@@ -1,0 +1,25 @@
+/*
+ * publish: POST /publish: a body that is one event, or a flow of them.
+ */
+#ifndef PUBLISH_H
+#define PUBLISH_H
+
+#include "hub.h"
+
+/*
+ * Checks who publishes and how; refuses, or sets up the exchange for the body. topic: what follows
+ * the route in the path, undecoded, or empty.
+ */
+void publish_open(struct hub *hub, struct conn *conn, const struct http_request *request,
+		  struct str topic);
+
+/* The next bytes of the body, and its end. Each may refuse: then exchange->status is set. */
+void publish_event_data(struct hub *hub, struct conn *conn, struct str data);
+void publish_event_end(struct hub *hub, struct conn *conn);
+void publish_feed_data(struct hub *hub, struct conn *conn, struct str data);
+void publish_feed_end(struct hub *hub, struct conn *conn);
+
+/* 413, and the connection ends. */
+void publish_too_large(struct hub *hub, struct conn *conn);
+
+#endif

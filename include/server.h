@@ -1,0 +1,40 @@
+/*
+ * server: owns everything, wires it, and runs the loop turn by turn.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "listener.h"
+#include "source.h"
+#include "staticfile.h"
+#include "sweep.h"
+#include "systemd.h"
+#include "ticker.h"
+
+struct server {
+	struct hub hub;
+	struct listeners listeners;
+	struct staticfiles files;
+	struct ticker ticker;
+	struct sweep sweep;
+	struct source source;
+	struct systemd systemd;
+	int signal_fd;
+	int argc; /* as main() got them, for a reload */
+	char **argv;
+	uint64_t drain_until_ms; /* monotonic, while the hub drains */
+	uint64_t status_ms;      /* monotonic: when the manager was last told how we are */
+	bool is_done;
+};
+
+/*
+ * Opens everything that the configuration (taken) asks for. 0; or -errno after a sentence to
+ * the log. In every case server_done() follows.
+ */
+int server_init(struct server *server, const struct config *config, int argc, char **argv);
+void server_done(struct server *server);
+
+/* Runs until it is told to end. 0, or -errno after a sentence to the log. */
+int server_run(struct server *server);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * sock: listening sockets from the addresses that an operator writes, and the peers of accepted
+ * ones. Knows TCP and unix sockets, and nothing of what is said on them.
+ */
+#ifndef SOCK_H
+#define SOCK_H
+
+#include <netinet/in.h>
+
+#include "buf.h"
+
+/* An address as written: `3000`, `host:3000`, `[::1]:3000`, `unix:/path`. */
+struct sock_address {
+	bool is_unix;
+	char host[256]; /* of TCP; "" = every address */
+	char port[6];
+	char path[108]; /* of unix; a leading '@' is the abstract namespace */
+};
+
+/* Returns NULL, or a sentence (a constant) that says what is wrong with text. */
+const char *sock_parse(const char *text, struct sock_address *address);
+
+/*
+ * Opens a listening socket: non-blocking, with what accepted sockets inherit from it (TCP_NODELAY,
+ * keep-alive probes, the send buffer of sndbuf_bytes where that is not 0). A unix socket gets mode
+ * 0660; a dead one that is in the way is replaced, a living one is not.
+ * Returns the descriptor, or -errno (-EADDRINUSE; -ENOENT if the host has no address).
+ */
+int sock_listen(const struct sock_address *address, uint64_t sndbuf_bytes);
+
+/* Sets on a listening socket what accepted ones inherit: for those that were opened elsewhere. */
+void sock_prepare(int fd, uint64_t sndbuf_bytes);
+
+/* Appends where fd listens: `http://127.0.0.1:3000` or `unix:/path`. */
+void sock_name(int fd, struct buf *out);
+
+struct sockaddr_storage;
+
+/* The address of an accepted socket's peer; IPv4 mapped to ::ffff:a.b.c.d, unix all zero. */
+struct in6_addr sock_peer_ip(const struct sockaddr_storage *from);
+
+/* Appends such an address: `192.0.2.7`, `2001:db8::7`, or `unix`. */
+void sock_ip_write(const struct in6_addr *ip, struct buf *out);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * stream: the life of a subscriber: walking at its own cursor, live, and ended.
+ *
+ * A live subscriber has had everything that is flushed; it is an entry in its audience's array and
+ * the broadcast sends to it without looking at its conn. A walking one reads the ring at its cursor
+ * as its client takes it, and becomes live when it reaches the flushed head.
+ */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include "hub.h"
+
+/*
+ * Makes a conn, whose response head lies in its own bytes, a subscriber that walks from record
+ * start on. The membership of audience is taken.
+ */
+void stream_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t start);
+
+/* Sends what can be sent: own bytes, then the ring up to the flushed head; then it is live. */
+void stream_pump(struct hub *hub, struct conn *conn);
+
+/*
+ * A live subscriber to whom the kernel did not take everything of a flush: it walks on from there.
+ * offset: bytes of that record that it has had.
+ */
+void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset);
+
+/* Sends the heartbeat comment. */
+void stream_heartbeat(struct hub *hub, struct conn *conn);
+
+/*
+ * Ends a stream properly, once it has had everything that is flushed: a retry that tells the client
+ * when to come back, the last chunk, the end of the connection for that reason.
+ */
+void stream_end(struct hub *hub, struct conn *conn, enum stats_reason reason);
+
+/* Takes a conn that is about to be closed out of its audience. */
+void stream_close(struct hub *hub, struct conn *conn);
+
+/* Bytes of the ring between the subscriber and the flushed head. */
+uint64_t stream_lag(const struct hub *hub, const struct conn *conn);
+
+/*
+ * The reason to cut a walking subscriber for its lag, and true; false where it may go on.
+ */
+bool stream_is_too_slow(struct hub *hub, struct conn *conn, enum stats_reason *reason);
+
+/* Appends text as stream bytes of that audience's framing: as one chunk, or bare. */
+void stream_frame(enum topic_framing framing, struct str text, struct buf *out);
+
+/* Appends `retry: N` and an empty line, with N the configured time, jittered. */
+void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out);
+
+#endif

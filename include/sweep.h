@@ -1,0 +1,30 @@
+/*
+ * sweep: everything that depends on time, a slice of the conn table at a time.
+ *
+ * A round visits every conn once, in slices spread evenly over it, so that the work of a million
+ * conns never comes at once: heartbeats, time-outs, the largest lag. While there is no conn, the
+ * timer stands still.
+ */
+#ifndef SWEEP_H
+#define SWEEP_H
+
+#include "hub.h"
+
+struct sweep {
+	int timer_fd;
+	bool running;
+	uint32_t at;         /* next slot to visit */
+	uint32_t slice;      /* slots visited each time */
+	uint64_t lag_so_far; /* bytes; largest of this round */
+};
+
+int sweep_init(struct sweep *sweep, struct hub *hub);
+void sweep_done(struct sweep *sweep);
+
+/* Starts the timer if there is a conn and it stands still. */
+void sweep_wake(struct sweep *sweep, struct hub *hub);
+
+/* The timer has fired: one slice. True when it was the last one of a round. */
+bool sweep_fire(struct sweep *sweep, struct hub *hub);
+
+#endif

@@ -1,0 +1,136 @@
+/*
+ * topic: who wants what. Selectors, and the audiences that subscribe to them.
+ *
+ * A selector is what a stream asks for: an exact topic, or "*" for every topic that does not begin
+ * with '$'. Subscribers that ask for the same set of selectors with the same framing are one
+ * audience; it owns the dense array of its live subscribers, so that a broadcast reads that array
+ * and nothing else. A topic costs nothing until somebody subscribes to it.
+ *
+ *	topic of a record --hash--> selector --> audiences --> live subscribers
+ *
+ * Tables are indexed, never pointed into, because they move when they grow; index 0 is nobody.
+ */
+#ifndef TOPIC_H
+#define TOPIC_H
+
+#include "ring.h"
+
+enum {
+	TOPIC_SELECTORS_MAX = 64, /* selectors of one stream */
+};
+
+/* How the bytes of an event are wrapped for a subscriber. */
+enum topic_framing {
+	TOPIC_CHUNKED, /* HTTP/1.1: the frame as it lies in the ring */
+	TOPIC_PLAIN,   /* HTTP/1.0: the event without its chunk, ended by close */
+};
+
+/* A live subscriber: all that a broadcast needs to know of it. */
+struct place {
+	int fd; /* only carried, for the flush */
+	uint32_t slot;
+};
+
+/* Subscribers that ask for the same. */
+struct audience {
+	uint32_t *selectors; /* owned; sorted indices; NULL while the entry is free */
+	uint32_t selector_count;
+	uint8_t framing;
+	uint32_t members;   /* subscribers, live and walking */
+	struct place *live; /* owned; dense */
+	uint32_t live_count, live_cap;
+	uint32_t next;                        /* in its bucket, or in the free list */
+	uint32_t pending_first, pending_last; /* of topics.pending, 0 = none */
+	uint32_t next_dirty;
+	uint64_t seen;         /* record number + 1 that was last matched, so that it counts once */
+	uint64_t last_send_ms; /* monotonic: when the live ones last got something */
+	uint64_t sent_bytes;   /* flushed to live subscribers since the audience exists */
+};
+
+/* One name that audiences ask for. */
+struct selector {
+	char *name; /* owned; NULL while the entry is free */
+	uint64_t hash;
+	uint16_t len;
+	bool is_pattern; /* matched against each topic published; else looked up by its hash */
+	uint32_t next;   /* in its bucket, or in the free list */
+	uint32_t audience_count, audience_cap;
+	union {
+		uint32_t one;   /* where audience_cap is 0 */
+		uint32_t *many; /* owned */
+	} audiences;
+};
+
+/* A record that an audience waits for. */
+struct pending {
+	uint64_t record;
+	uint32_t next;
+};
+
+struct topics {
+	const struct ring *ring; /* borrowed: for its hash */
+	struct selector *selectors;
+	uint32_t selector_count, selector_cap, selector_free; /* count: entries ever used */
+	struct audience *audiences;
+	uint32_t audience_count, audience_cap, audience_free;
+	uint32_t *selector_buckets, *audience_buckets;
+	uint32_t selector_mask, audience_mask; /* buckets - 1 */
+	uint32_t *patterns;                    /* selectors that are patterns */
+	uint32_t pattern_count, pattern_cap;
+	struct pending *pending;
+	uint32_t pending_count, pending_cap;
+	uint32_t dirty;  /* first audience with pending records */
+	uint32_t in_use; /* selectors; the limit is the caller's */
+};
+
+int topics_init(struct topics *topics, const struct ring *ring);
+void topics_done(struct topics *topics);
+
+/*
+ * The audience for these selectors (1 to TOPIC_SELECTORS_MAX valid topics or "*"; order and
+ * doubles do not matter) and that framing, made if there is none yet; the caller becomes a member.
+ * New selectors are made only while there are fewer than selectors_max. 0, -ENOMEM, or -ENOSPC.
+ */
+int topics_join(struct topics *topics, const struct str *names, size_t count,
+		enum topic_framing framing, uint64_t selectors_max, uint32_t *audience);
+
+/* Gives membership back; the last one out frees the audience and its selectors. */
+void topics_leave(struct topics *topics, uint32_t audience);
+
+struct audience *topics_audience(const struct topics *topics, uint32_t index);
+
+/* Adds a live subscriber; its place in the array is *place. 0 or -ENOMEM. */
+int audience_add_live(struct audience *audience, int fd, uint32_t slot, uint32_t *place);
+
+/*
+ * Takes a live subscriber out; the last one moves into its place. Returns the slot of the one that
+ * moved (whose place is now `place`), or the removed one's own slot if none did.
+ */
+uint32_t audience_remove_live(struct audience *audience, uint32_t place);
+
+/* Whether the audience asks for the record. */
+bool topics_wanted(const struct topics *topics, const struct audience *audience,
+		   const struct record *record);
+
+/*
+ * Whether the next record can be noted for every audience without allocating; if not, flush first:
+ * after that it can.
+ */
+bool topics_has_room(const struct topics *topics);
+
+/*
+ * Notes an appended record for every audience that asks for it: they become dirty. Returns the
+ * number of subscribers that will get it. Needs topics_has_room(); cannot fail.
+ */
+uint64_t topics_publish(struct topics *topics, uint64_t record);
+
+/*
+ * Takes the next dirty audience off the list: its index with *pending the first of its pending
+ * records, or 0 when there is none left.
+ */
+uint32_t topics_next_dirty(struct topics *topics, uint32_t *pending);
+
+/* Forgets all pending records, after the flush. */
+void topics_flushed(struct topics *topics);
+
+#endif

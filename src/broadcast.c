@@ -1,0 +1,184 @@
+/*
+ * broadcast: publishing and the flush. See broadcast.h.
+ *
+ * The flush is the one place where the daemon's time goes. For each audience with pending records
+ * it gathers their bytes once, merging neighbours in the ring into one piece, and then makes one
+ * system call for each live subscriber, reading nothing but the dense array of places.
+ */
+#include "broadcast.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "clock.h"
+#include "stream.h"
+
+enum {
+	FLUSH_PIECES = 64,         /* of an iovec; records beyond go out in a second round */
+	FLUSH_BYTES_MAX = 1 << 20, /* published in one turn before an early flush, … */
+	FLUSH_RING_SHARE = 8,      /* … or this part of the ring, if that is less */
+};
+
+static const char *why_not_appended(int err, int *status)
+{
+	*status = 400;
+	switch (err) {
+	case -EEXIST: return "An id of the form <ms>-<seq> must be larger than the last one.";
+	case -ERANGE:
+		return "An id of the form <ms>-<seq> may be a day ahead of the clock at most.";
+	default: *status = 413; return "The event is larger than a quarter of --ring-bytes.";
+	}
+}
+
+/* Whether live subscribers should get what there is before more is published. */
+static bool wants_flush(const struct hub *hub)
+{
+	const struct ring_header *ring = hub->ring.header;
+	uint64_t max = ring->data_size / FLUSH_RING_SHARE, pending;
+
+	if (ring->flushed == ring->next)
+		return false;
+	pending = ring->head - ring_record(&hub->ring, ring->flushed)->pos;
+	return pending >= (max < FLUSH_BYTES_MAX ? max : FLUSH_BYTES_MAX) ||
+	       !topics_has_room(&hub->topics);
+}
+
+const char *broadcast_event(struct hub *hub, const struct event *event,
+			    struct broadcast_receipt *receipt, int *status)
+{
+	const char *wrong = sse_check(event);
+	uint64_t now_ms = clock_real_ms();
+	int err;
+
+	*status = 400;
+	if (!wrong) {
+		if (wants_flush(hub))
+			broadcast_flush(hub);
+		err = ring_append(&hub->ring, event, now_ms, &receipt->record);
+		if (err == -EAGAIN) {
+			broadcast_flush(hub);
+			err = ring_append(&hub->ring, event, now_ms, &receipt->record);
+		}
+		if (err)
+			wrong = why_not_appended(err, status);
+	}
+	if (wrong) {
+		hub->stats.events_refused++;
+		return wrong;
+	}
+	receipt->subscribers = topics_publish(&hub->topics, receipt->record);
+	hub->stats.events++;
+	hub->stats.event_bytes += ring_record(&hub->ring, receipt->record)->len;
+	return NULL;
+}
+
+/* Bytes that every live subscriber of an audience gets in one system call. */
+struct round {
+	struct iovec pieces[FLUSH_PIECES];
+	size_t count;
+	size_t bytes;
+	uint32_t first, end; /* pending entries: from first to before end */
+	uint64_t events;
+};
+
+static struct str bytes_for(const struct hub *hub, const struct audience *audience, uint64_t n)
+{
+	const struct record *record = ring_record(&hub->ring, n);
+
+	return audience->framing == TOPIC_CHUNKED ? ring_frame(&hub->ring, record)
+						  : ring_event(&hub->ring, record);
+}
+
+static void round_gather(const struct hub *hub, const struct audience *audience, uint32_t first,
+			 struct round *round)
+{
+	uint32_t at = first;
+
+	*round = (struct round){ .first = first };
+	for (; at; at = hub->topics.pending[at].next) {
+		struct str bytes = bytes_for(hub, audience, hub->topics.pending[at].record);
+		struct iovec *last = &round->pieces[round->count - (round->count > 0)];
+
+		if (round->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p) {
+			last->iov_len += bytes.n;
+		} else {
+			if (round->count == FLUSH_PIECES)
+				break;
+			round->pieces[round->count++] =
+				(struct iovec){ (char *)(uintptr_t)bytes.p, bytes.n };
+		}
+		round->bytes += bytes.n;
+		round->events++;
+	}
+	round->end = at;
+}
+
+/* The kernel took n bytes of the round, not all: where that leaves the subscriber. */
+static void fall_behind(struct hub *hub, const struct audience *audience, const struct round *round,
+			uint32_t slot, size_t n)
+{
+	uint32_t at = round->first;
+
+	for (;;) {
+		const struct pending *pending = &hub->topics.pending[at];
+		size_t len = bytes_for(hub, audience, pending->record).n;
+
+		if (n < len) {
+			stream_fall_behind(hub, slot, pending->record, (uint32_t)n);
+			return;
+		}
+		n -= len;
+		hub->stats.deliveries++;
+		at = pending->next;
+	}
+}
+
+static void round_send(struct hub *hub, struct audience *audience, struct round *round)
+{
+	struct msghdr message = { .msg_iov = round->pieces, .msg_iovlen = round->count };
+	uint32_t i = 0;
+
+	while (i < audience->live_count) {
+		struct place place = audience->live[i];
+		ssize_t n = sendmsg(place.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n == (ssize_t)round->bytes) {
+			i++;
+			continue;
+		}
+		/* Whoever leaves, the last one takes its place: i stands. */
+		if (n < 0 && errno != EAGAIN && errno != EINTR) {
+			conn_doom(hub, conns_at(&hub->conns, place.slot), REASON_CLIENT);
+			continue;
+		}
+		hub->stats.short_writes++;
+		hub->stats.sent_bytes += n > 0 ? (uint64_t)n : 0;
+		fall_behind(hub, audience, round, place.slot, n > 0 ? (size_t)n : 0);
+	}
+	hub->stats.deliveries += round->events * audience->live_count;
+	hub->stats.sent_bytes += round->bytes * audience->live_count;
+}
+
+void broadcast_flush(struct hub *hub)
+{
+	uint64_t begun_ns = clock_mono_ns();
+	uint32_t index, pending;
+	struct round round;
+
+	if (hub->ring.header->flushed == hub->ring.header->next)
+		return;
+	ring_flushed(&hub->ring);
+	while ((index = topics_next_dirty(&hub->topics, &pending))) {
+		struct audience *audience = topics_audience(&hub->topics, index);
+
+		while (pending && audience->live_count > 0) {
+			round_gather(hub, audience, pending, &round);
+			round_send(hub, audience, &round);
+			pending = round.end;
+		}
+		audience->last_send_ms = hub->now_ms;
+	}
+	topics_flushed(&hub->topics);
+	stats_duration(&hub->stats.flush, clock_mono_ns() - begun_ns);
+}

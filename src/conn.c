@@ -1,0 +1,269 @@
+/*
+ * conn: the table of accepted sockets. See conn.h.
+ *
+ * Slots are given out last in, first out, so that the part of the table that is touched stays
+ * dense. A slot's generation changes with each conn, so that a kernel event for an earlier one is
+ * recognised.
+ */
+#include "conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "hub.h"
+#include "stream.h"
+
+_Static_assert(sizeof(struct conn) <= 64, "a conn is one cache line");
+
+static size_t table_bytes(uint32_t capacity)
+{
+	return (size_t)capacity * sizeof(struct conn);
+}
+
+/* Makes the memfd and maps it; what is not touched costs nothing. 0 or -errno. */
+static int table_map(struct conns *conns)
+{
+	void *table;
+
+	conns->fd = memfd_create("ssecast-conns", MFD_CLOEXEC);
+	if (conns->fd < 0 || ftruncate(conns->fd, (off_t)table_bytes(conns->capacity)) < 0)
+		return -errno;
+	table = mmap(NULL, table_bytes(conns->capacity), PROT_READ | PROT_WRITE, MAP_SHARED,
+		     conns->fd, 0);
+	if (table == MAP_FAILED)
+		return -errno;
+	conns->table = table;
+	return 0;
+}
+
+int conns_init(struct conns *conns, uint64_t clients_max)
+{
+	int err;
+
+	*conns = (struct conns){ .fd = -1, .high = 1 };
+	if (clients_max > UINT32_MAX / 2)
+		return -ENOMEM;
+	conns->capacity = (uint32_t)clients_max + CONN_SPARE + 1;
+	exchanges_init(&conns->exchanges);
+	conns->input = malloc(CONN_INPUT_BYTES);
+	err = conns->input ? peers_init(&conns->peers) : -ENOMEM;
+	if (!err)
+		err = table_map(conns);
+	if (err)
+		conns_done(conns);
+	return err;
+}
+
+void conns_done(struct conns *conns)
+{
+	for (uint32_t slot = 1; conns->table && slot < conns->high; slot++)
+		if (conns->table[slot].state != CONN_FREE)
+			close(conns->table[slot].fd);
+	if (conns->table)
+		munmap(conns->table, table_bytes(conns->capacity));
+	if (conns->fd >= 0)
+		close(conns->fd);
+	exchanges_done(&conns->exchanges);
+	peers_done(&conns->peers);
+	free(conns->input);
+	*conns = (struct conns){ .fd = -1 };
+}
+
+struct conn *conns_at(const struct conns *conns, uint32_t slot)
+{
+	assert(slot > 0 && slot < conns->high);
+	return &conns->table[slot];
+}
+
+uint32_t conns_slot(const struct conns *conns, const struct conn *conn)
+{
+	return (uint32_t)(conn - conns->table);
+}
+
+void conn_touch(const struct hub *hub, struct conn *conn)
+{
+	conn->since_ms = (uint32_t)hub->now_ms;
+}
+
+uint32_t conn_age_ms(const struct hub *hub, const struct conn *conn)
+{
+	return (uint32_t)hub->now_ms - conn->since_ms;
+}
+
+/* A slot for a new conn, or NULL. */
+static struct conn *slot_take(struct conns *conns)
+{
+	uint32_t slot = conns->free;
+
+	if (slot)
+		conns->free = conns->table[slot].next;
+	else if (conns->high < conns->capacity)
+		slot = conns->high++;
+	else
+		return NULL;
+	conns->count++;
+	return &conns->table[slot];
+}
+
+static void slot_give_back(struct conns *conns, struct conn *conn)
+{
+	*conn = (struct conn){ .fd = -1,
+			       .generation = (conn->generation + 1) & LOOP_GENERATION_MASK,
+			       .next = conns->free };
+	conns->free = conns_slot(conns, conn);
+	conns->count--;
+}
+
+static bool is_over_limit(const struct hub *hub, const struct conn *conn)
+{
+	uint64_t per_ip = hub->config.clients_per_ip_max;
+
+	if (hub->conns.count > hub->config.clients_max)
+		return true;
+	return per_ip && conn->peer && peers_conns(&hub->conns.peers, conn->peer) > per_ip;
+}
+
+int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags)
+{
+	struct conns *conns = &hub->conns;
+	struct conn *conn = slot_take(conns);
+	int err;
+
+	if (!conn) {
+		close(fd);
+		return -ENFILE;
+	}
+	*conn = (struct conn){
+		.fd = fd, .generation = conn->generation, .flags = flags, .state = CONN_HEAD
+	};
+	conn_touch(hub, conn);
+	if (!IN6_IS_ADDR_UNSPECIFIED(ip))
+		conn->peer = peers_enter(&conns->peers, ip);
+	if (!(flags & CONN_CONTROL) && is_over_limit(hub, conn))
+		conn->flags |= CONN_OVER_LIMIT;
+	err = loop_add(&hub->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+		       (struct loop_key){ .kind = LOOP_CONN,
+					  .index = conns_slot(conns, conn),
+					  .generation = conn->generation });
+	if (err) {
+		peers_leave(&conns->peers, conn->peer);
+		slot_give_back(conns, conn);
+		close(fd);
+	}
+	return err;
+}
+
+static void agenda_add(struct conns *conns, struct conn *conn)
+{
+	if (conn->flags & CONN_ON_AGENDA)
+		return;
+	conn->flags |= CONN_ON_AGENDA;
+	conn->next = conns->agenda;
+	conns->agenda = conns_slot(conns, conn);
+}
+
+void conn_later(struct hub *hub, struct conn *conn, uint16_t flag)
+{
+	conn->flags |= flag;
+	agenda_add(&hub->conns, conn);
+}
+
+uint32_t conns_agenda(struct conns *conns)
+{
+	uint32_t agenda = conns->agenda;
+
+	conns->agenda = 0;
+	return agenda;
+}
+
+uint32_t conns_agenda_next(struct conns *conns, uint32_t *agenda)
+{
+	uint32_t slot = *agenda;
+
+	if (!slot)
+		return 0;
+	*agenda = conns->table[slot].next;
+	conns->table[slot].flags &= (uint16_t)~CONN_ON_AGENDA;
+	return slot;
+}
+
+void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason)
+{
+	if (conn->flags & CONN_DOOMED)
+		return;
+	if (conn->state == CONN_STREAM)
+		stream_close(hub, conn);
+	conn->flags |= CONN_DOOMED;
+	conn->reason = (uint8_t)reason;
+	hub->conns.doomed++;
+	agenda_add(&hub->conns, conn);
+}
+
+static void conn_close(struct hub *hub, struct conn *conn)
+{
+	struct conns *conns = &hub->conns;
+
+	hub->stats.disconnects[conn->reason]++;
+	if (conn->exchange)
+		exchange_return(&conns->exchanges, conn->exchange);
+	peers_leave(&conns->peers, conn->peer);
+	close(conn->fd);
+	slot_give_back(conns, conn);
+	conns->doomed--;
+}
+
+uint32_t conns_bury(struct hub *hub)
+{
+	struct conns *conns = &hub->conns;
+	uint32_t buried = conns->doomed, agenda, slot;
+
+	if (!buried)
+		return 0;
+	agenda = conns_agenda(conns);
+	while ((slot = conns_agenda_next(conns, &agenda))) {
+		struct conn *conn = &conns->table[slot];
+
+		if (conn->flags & CONN_DOOMED)
+			conn_close(hub, conn);
+		else
+			agenda_add(conns, conn);
+	}
+	return buried;
+}
+
+struct exchange *conn_exchange(struct hub *hub, struct conn *conn)
+{
+	struct exchanges *exchanges = &hub->conns.exchanges;
+
+	if (!conn->exchange) {
+		if (exchanges->bytes >= hub->config.requests_bytes_max)
+			return NULL;
+		conn->exchange = exchange_borrow(exchanges);
+	}
+	return conn->exchange ? exchange_at(exchanges, conn->exchange) : NULL;
+}
+
+void conn_release(struct hub *hub, struct conn *conn)
+{
+	struct exchange *exchange;
+
+	if (!conn->exchange || conn->state == CONN_BODY || conn->state == CONN_REPLY)
+		return;
+	exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
+	if (exchange->in.n || exchange_has_output(exchange))
+		return;
+	exchange_return(&hub->conns.exchanges, conn->exchange);
+	conn->exchange = 0;
+}
+
+void conn_name(const struct hub *hub, const struct conn *conn, struct buf *out)
+{
+	const struct in6_addr nobody = IN6ADDR_ANY_INIT;
+
+	sock_ip_write(conn->peer ? &hub->conns.peers.table[conn->peer].ip : &nobody, out);
+}

@@ -1,0 +1,181 @@
+/*
+ * exchange: the pool of requests and responses under way. See exchange.h.
+ */
+#include "exchange.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	TABLE_FIRST = 64,
+	SPARE_MAX = 64,                 /* exchanges kept for the next borrower */
+	SPARE_BYTES_MAX = 4096,         /* of a buffer that is kept with one */
+	IN_MAX = HTTP_HEAD_MAX + 65536, /* a head, and what one read brought with it */
+	OUT_MAX = 1 << 20, /* a response without its blob or file, and pipelined ones */
+	SMALL_MAX = 4096,  /* CORS fields, the log's line, a publisher's id or type */
+};
+
+void exchanges_init(struct exchanges *exchanges)
+{
+	*exchanges = (struct exchanges){ .count = 1 };
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+	if (!exchange)
+		return;
+	if (exchange->file_fd >= 0)
+		close(exchange->file_fd);
+	buf_done(&exchange->in);
+	buf_done(&exchange->out);
+	buf_done(&exchange->cors);
+	buf_done(&exchange->line);
+	buf_done(&exchange->content);
+	buf_done(&exchange->form.topics);
+	buf_done(&exchange->form.type);
+	buf_done(&exchange->form.id);
+	buf_done(&exchange->last_id);
+	feed_done(&exchange->feed);
+	free(exchange);
+}
+
+void exchanges_done(struct exchanges *exchanges)
+{
+	for (uint32_t i = 1; i < exchanges->count; i++)
+		exchange_free(exchanges->table[i]);
+	free(exchanges->table);
+	exchanges_init(exchanges);
+}
+
+static struct exchange *exchange_new(void)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (!exchange)
+		return NULL;
+	exchange->file_fd = -1;
+	buf_init(&exchange->in, IN_MAX);
+	buf_init(&exchange->out, OUT_MAX);
+	buf_init(&exchange->cors, SMALL_MAX);
+	buf_init(&exchange->line, SMALL_MAX);
+	buf_init(&exchange->form.topics, SSE_TOPICS_MAX * (SSE_TOPIC_MAX + 1));
+	buf_init(&exchange->form.type, SMALL_MAX);
+	buf_init(&exchange->form.id, SMALL_MAX);
+	buf_init(&exchange->last_id, SMALL_MAX);
+	return exchange;
+}
+
+/* Room in the table and in the stack of free indices for twice as many. 0 or -ENOMEM. */
+static int table_grow(struct exchanges *exchanges)
+{
+	uint32_t cap = exchanges->cap ? exchanges->cap * 2 : TABLE_FIRST;
+	struct exchange **table = realloc(exchanges->table, cap * sizeof(struct exchange *));
+	uint32_t *stack;
+
+	if (!table)
+		return -ENOMEM;
+	exchanges->table = table;
+	stack = realloc(exchanges->free, cap * sizeof(*stack));
+	if (!stack)
+		return -ENOMEM;
+	exchanges->free = stack;
+	memset(table + exchanges->cap, 0, (cap - exchanges->cap) * sizeof(struct exchange *));
+	exchanges->cap = cap;
+	return 0;
+}
+
+uint32_t exchange_borrow(struct exchanges *exchanges)
+{
+	uint32_t index;
+
+	if (exchanges->free_count > 0) {
+		index = exchanges->free[--exchanges->free_count];
+	} else {
+		if (exchanges->count >= exchanges->cap && table_grow(exchanges))
+			return 0;
+		index = exchanges->count++;
+	}
+	if (exchanges->table[index]) {
+		exchanges->spare--;
+		return index;
+	}
+	exchanges->table[index] = exchange_new();
+	if (exchanges->table[index])
+		return index;
+	exchanges->free[exchanges->free_count++] = index;
+	return 0;
+}
+
+/* Forgets the bytes; keeps little memory for the next time. */
+static void forget(struct buf *b)
+{
+	if (b->cap > SPARE_BYTES_MAX)
+		buf_done(b);
+	else
+		buf_clear(b);
+}
+
+void exchange_next(struct exchange *exchange)
+{
+	if (exchange->file_fd >= 0)
+		close(exchange->file_fd);
+	exchange->file_fd = -1;
+	exchange->file_left = 0;
+	exchange->blob = (struct str){ NULL, 0 };
+	exchange->status = 0;
+	exchange->sink = SINK_NONE;
+	exchange->body_bytes = exchange->accepted = 0;
+	exchange->form.topic_count = 0;
+	exchange->refused = 0;
+	forget(&exchange->cors);
+	forget(&exchange->line);
+	forget(&exchange->content);
+	forget(&exchange->form.topics);
+	forget(&exchange->form.type);
+	forget(&exchange->form.id);
+	forget(&exchange->last_id);
+	feed_done(&exchange->feed);
+}
+
+void exchange_return(struct exchanges *exchanges, uint32_t index)
+{
+	struct exchange *exchange = exchange_at(exchanges, index);
+
+	exchange_next(exchange);
+	forget(&exchange->in);
+	forget(&exchange->out);
+	exchange->scanned = exchange->out_sent = 0;
+	exchanges->bytes -= exchange->counted;
+	exchange->counted = 0;
+	exchanges->free[exchanges->free_count++] = index;
+	if (exchanges->spare < SPARE_MAX) {
+		exchanges->spare++;
+		return;
+	}
+	exchange_free(exchange);
+	exchanges->table[index] = NULL;
+}
+
+struct exchange *exchange_at(const struct exchanges *exchanges, uint32_t index)
+{
+	assert(index > 0 && index < exchanges->count && exchanges->table[index]);
+	return exchanges->table[index];
+}
+
+void exchange_count(struct exchanges *exchanges, struct exchange *exchange)
+{
+	uint64_t bytes = sizeof(*exchange) + exchange->in.cap + exchange->out.cap +
+			 exchange->content.cap + exchange->form.topics.cap +
+			 exchange->feed.text.cap + exchange->feed.data.cap;
+
+	exchanges->bytes += bytes - exchange->counted;
+	exchange->counted = bytes;
+}
+
+bool exchange_has_output(const struct exchange *exchange)
+{
+	return exchange->out_sent < exchange->out.n || exchange->blob.n || exchange->file_left;
+}

@@ -1,0 +1,146 @@
+/*
+ * listener: opens the listening sockets and accepts from them. See listener.h.
+ */
+#include "listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "sock.h"
+
+enum { ACCEPTS_PER_TURN = 512 };
+
+static int fail(const char *text, int err)
+{
+	if (err == -EADDRINUSE)
+		log_error("cannot listen on %s: another program listens there already", text);
+	else if (err == -ENOENT)
+		log_error("cannot listen on %s: the host has no address", text);
+	else
+		log_error("cannot listen on %s: %s", text, strerror(-err));
+	return err;
+}
+
+static int listener_open(struct listeners *listeners, struct hub *hub, const char *text,
+			 bool is_control)
+{
+	struct listener *listener = &listeners->items[listeners->count];
+	struct sock_address address;
+	const char *wrong = sock_parse(text, &address);
+	struct buf name;
+	int err;
+
+	if (wrong) {
+		log_error("cannot listen on '%s': %s", text, wrong);
+		return -EINVAL;
+	}
+	*listener = (struct listener){ .is_control = is_control };
+	listener->fd = sock_listen(&address, hub->config.sndbuf_bytes);
+	if (listener->fd < 0)
+		return fail(text, listener->fd);
+	listeners->count++;
+	if (address.is_unix && address.path[0] != '@')
+		listener->unlink_path = strdup(address.path);
+	err = loop_add(&hub->loop, listener->fd, EPOLLIN,
+		       (struct loop_key){ LOOP_LISTENER, listeners->count - 1, 0 });
+	if (err)
+		return fail(text, err);
+	buf_init(&name, 512);
+	sock_name(listener->fd, &name);
+	log_info("%s on %.*s", is_control ? "control" : "listening", STR_ARG(buf_str(&name)));
+	buf_done(&name);
+	return 0;
+}
+
+int listeners_open(struct listeners *listeners, struct hub *hub)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < hub->config.listen.count && !err; i++)
+		err = listener_open(listeners, hub, hub->config.listen.items[i], false);
+	for (size_t i = 0; i < hub->config.control.count && !err; i++)
+		err = listener_open(listeners, hub, hub->config.control.items[i], true);
+	return err;
+}
+
+void listeners_done(struct listeners *listeners)
+{
+	for (uint32_t i = 0; i < listeners->count; i++) {
+		struct listener *listener = &listeners->items[i];
+
+		close(listener->fd);
+		if (listener->unlink_path)
+			unlink(listener->unlink_path);
+		free(listener->unlink_path);
+	}
+	*listeners = (struct listeners){ .count = 0 };
+}
+
+void listener_event(struct listeners *listeners, uint32_t i)
+{
+	if (i < listeners->count)
+		listeners->items[i].is_waiting = true;
+}
+
+/* Stops accepting until a conn closes; nobody is turned away, they wait in the backlog. */
+static void pause_accepting(struct listeners *listeners, struct hub *hub, const char *why)
+{
+	if (log_allow(&listeners->limit, hub->now_ms, 1, "pauses in accepting"))
+		log_warning("accepting no more clients until one goes: %s", why);
+	hub->stats.accept_pauses++;
+	listeners->is_paused = true;
+}
+
+/* Accepts one: true if another one may wait. */
+static bool accept_one(struct listeners *listeners, struct listener *listener, struct hub *hub)
+{
+	struct sockaddr_storage from = { 0 };
+	socklen_t len = sizeof(from);
+	struct in6_addr ip;
+	int fd, err;
+
+	if (hub->conns.count >= hub->conns.capacity - 1) {
+		pause_accepting(listeners, hub, "the table is full (--max-clients)");
+		return false;
+	}
+	/* Without CLOEXEC: the next binary takes the connections over. */
+	fd = accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK);
+	if (fd < 0) {
+		err = errno;
+		listener->is_waiting = err != EAGAIN;
+		if (err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM)
+			pause_accepting(listeners, hub, strerror(err));
+		return listener->is_waiting && !listeners->is_paused;
+	}
+	hub->stats.accepts++;
+	ip = sock_peer_ip(&from);
+	err = conn_open(hub, fd, &ip, listener->is_control ? CONN_CONTROL : 0);
+	if (err)
+		pause_accepting(listeners, hub, strerror(-err));
+	return !err;
+}
+
+bool listeners_accept(struct listeners *listeners, struct hub *hub)
+{
+	bool more = false;
+
+	for (uint32_t i = 0; i < listeners->count; i++) {
+		struct listener *listener = &listeners->items[i];
+		int budget = ACCEPTS_PER_TURN;
+
+		while (listener->is_waiting && !listeners->is_paused && budget-- > 0)
+			if (!accept_one(listeners, listener, hub))
+				break;
+		more |= listener->is_waiting;
+	}
+	return more && !listeners->is_paused;
+}
+
+void listeners_resume(struct listeners *listeners)
+{
+	listeners->is_paused = false;
+}

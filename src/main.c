@@ -1,0 +1,109 @@
+/*
+ * main: reads the configuration, prepares the process, runs the server.
+ *
+ * Exit codes: 0 after an orderly end, 1 when something could not be opened or broke, 2 for a wrong
+ * option or configuration.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "log.h"
+#include "server.h"
+#include "version.h"
+
+/* Descriptors that are not connections: listeners, timers, memfds, files being served. */
+enum { FILES_RESERVED = 64 };
+
+/*
+ * Raises the soft limit of descriptors to the hard one, and --max-clients is lowered to what fits,
+ * so that running out is answered and not suffered.
+ */
+static void fit_descriptors(struct config *config)
+{
+	struct rlimit limit;
+	uint64_t room;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("the limit of open files could not be raised");
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur <= FILES_RESERVED + CONN_SPARE)
+		return;
+	room = limit.rlim_cur - FILES_RESERVED - CONN_SPARE;
+	if (config->clients_max <= room)
+		return;
+	log_info("room for %llu clients, not %llu: the limit of open files is %llu",
+		 (unsigned long long)room, (unsigned long long)config->clients_max,
+		 (unsigned long long)limit.rlim_cur);
+	config->clients_max = room;
+}
+
+/* What a person can do with it, to begin with. */
+static void say_try(const struct server *server)
+{
+	struct buf public, control;
+
+	buf_init(&public, 512);
+	buf_init(&control, 512);
+	for (uint32_t i = server->listeners.count; i-- > 0;) {
+		const struct listener *listener = &server->listeners.items[i];
+		struct buf *name = listener->is_control ? &control : &public;
+
+		buf_clear(name);
+		sock_name(listener->fd, name);
+	}
+	if (str_starts(buf_str(&public), STR("http://"))) {
+		log_info("try: open %.*s/ in a browser", STR_ARG(buf_str(&public)));
+		log_info("try: curl -N %.*s/sse", STR_ARG(buf_str(&public)));
+	}
+	if (str_starts(buf_str(&control), STR("http://")))
+		log_info("try: curl -d hello %.*s/publish", STR_ARG(buf_str(&control)));
+	else if (control.n)
+		log_info("try: curl --unix-socket %.*s -d hello http://localhost/publish",
+			 STR_ARG(str_from(buf_str(&control), sizeof("unix:") - 1)));
+	buf_done(&public);
+	buf_done(&control);
+}
+
+static int run(struct config *config, int argc, char **argv)
+{
+	static struct server server;
+	int err;
+
+	log_level = (enum log_level)config->log_level;
+	log_init();
+	log_info("ssecastd %s", SSECAST_VERSION);
+	fit_descriptors(config);
+	err = server_init(&server, config, argc, argv);
+	if (!err) {
+		if (server.systemd.notify_fd < 0)
+			say_try(&server);
+		log_info("ready");
+		systemd_notify(&server.systemd, "READY=1");
+		log_flush();
+		err = server_run(&server);
+	}
+	if (!err)
+		log_info("goodbye");
+	server_done(&server);
+	log_flush();
+	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	struct config config;
+
+	if (config_init(&config)) {
+		fputs("ssecastd: there is no memory for the configuration\n", stderr);
+		return EXIT_FAILURE;
+	}
+	switch (config_read(&config, argc, argv, stdout, stderr)) {
+	case CONFIG_RUN: return run(&config, argc, argv);
+	case CONFIG_EXIT_OK: config_done(&config); return EXIT_SUCCESS;
+	default: config_done(&config); return 2;
+	}
+}

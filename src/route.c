@@ -1,0 +1,210 @@
+/*
+ * route: the table of routes. See route.h.
+ */
+#include "route.h"
+
+#include "publish.h"
+#include "reply.h"
+#include "staticfile.h"
+#include "stream.h"
+#include "subscribe.h"
+
+typedef void handler(struct hub *hub, struct conn *conn, const struct http_request *request,
+		     struct str rest);
+
+struct route {
+	struct str path;  /* exact; with a rest, also everything below it */
+	bool takes_rest;  /* what follows "/" is given to the handler */
+	bool is_control;  /* only on control listeners */
+	bool has_cors;    /* pages of other origins may use it, as --cors-origin says */
+	unsigned methods; /* set of enum http_method; OPTIONS is always answered */
+	enum stats_route counted;
+	handler *handle;
+};
+
+static void healthz(struct hub *hub, struct conn *conn, const struct http_request *request,
+		    struct str rest)
+{
+	(void)request;
+	(void)rest;
+	reply_text(hub, conn, hub->draining ? 503 : 200, "%s", hub->draining ? "draining" : "ok");
+}
+
+static void metrics(struct hub *hub, struct conn *conn, const struct http_request *request,
+		    struct str rest)
+{
+	struct stats_gauges gauges;
+	struct buf text;
+
+	(void)request;
+	(void)rest;
+	buf_init(&text, 1 << 18);
+	hub_gauges(hub, &gauges);
+	if (stats_write(&hub->stats, &gauges, &text))
+		reply_text(hub, conn, 503, "There is no memory for the metrics.");
+	else
+		reply_body(hub, conn, 200, STR("text/plain; version=0.0.4; charset=utf-8"),
+			   buf_str(&text));
+	buf_done(&text);
+}
+
+static void page(struct hub *hub, struct conn *conn, const struct http_request *request,
+		 struct str rest)
+{
+	(void)rest;
+	staticfile_serve(hub, conn, request);
+}
+
+enum { READ = HTTP_GET | HTTP_HEAD, WRITE = HTTP_POST | HTTP_PUT };
+
+#define PATH(literal)                          \
+	{                                      \
+		(literal), sizeof(literal) - 1 \
+	}
+
+/* The first that fits; the last one fits everything. */
+static const struct route routes[] = {
+	/* path, below it, control, CORS, methods, counted as, handler */
+	{ PATH("/sse"), true, false, true, READ, ROUTE_STREAM, subscribe_open },
+	{ PATH("/events"), true, false, true, READ, ROUTE_STREAM, subscribe_open },
+	{ PATH("/publish"), true, false, true, WRITE, ROUTE_PUBLISH, publish_open },
+	{ PATH("/healthz"), false, false, false, READ, ROUTE_HEALTHZ, healthz },
+	{ PATH("/metrics"), false, true, false, READ, ROUTE_METRICS, metrics },
+	{ PATH(""), true, false, false, READ, ROUTE_STATIC, page },
+};
+
+static bool route_fits(const struct route *route, const struct conn *conn, struct str path,
+		       struct str *rest)
+{
+	if (route->is_control && !(conn->flags & CONN_CONTROL))
+		return false;
+	if (!str_starts(path, route->path))
+		return false;
+	*rest = str_from(path, route->path.n);
+	if (rest->n == 0)
+		return true;
+	if (!route->takes_rest || rest->p[0] != '/')
+		return false;
+	*rest = str_from(*rest, 1);
+	return true;
+}
+
+static const struct route *route_find(const struct conn *conn, struct str path, struct str *rest)
+{
+	const struct route *route = routes;
+
+	while (route->path.n && !route_fits(route, conn, path, rest))
+		route++;
+	return route;
+}
+
+/* OPTIONS, and the preflight of a page of another origin (Fetch standard, section 4.8). */
+static void answer_options(struct hub *hub, struct conn *conn, const struct route *route)
+{
+	struct buf fields;
+
+	buf_init(&fields, 1024);
+	buf_add(&fields, STR("Allow: "));
+	reply_methods(&fields, route->methods | HTTP_OPTIONS);
+	buf_add(&fields, STR("\r\n"));
+	if (route->has_cors) {
+		buf_add(&fields, STR("Access-Control-Allow-Methods: "));
+		reply_methods(&fields, route->methods);
+		buf_add(&fields, STR("\r\nAccess-Control-Allow-Headers: Authorization, "
+				     "Cache-Control, Content-Type, Last-Event-ID\r\n"
+				     "Access-Control-Max-Age: 86400\r\n"));
+	}
+	reply_head(hub, conn, 204, UINT64_MAX, buf_str(&fields));
+	buf_done(&fields);
+}
+
+static void answer_not_allowed(struct hub *hub, struct conn *conn, const struct route *route)
+{
+	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
+	struct buf allow, fields;
+
+	buf_init(&allow, 128);
+	buf_init(&fields, 256);
+	reply_methods(&allow, route->methods | HTTP_OPTIONS);
+	buf_addf(&fields, "Allow: %.*s\r\nContent-Type: text/plain; charset=utf-8\r\n",
+		 STR_ARG(buf_str(&allow)));
+	buf_addf(&allow, " is what can be done here.\n");
+	reply_head(hub, conn, 405, allow.n, buf_str(&fields));
+	if (!exchange->is_head)
+		buf_add(&exchange->out, buf_str(&allow));
+	buf_done(&allow);
+	buf_done(&fields);
+}
+
+/*
+ * Whether a page of another site is behind the request: a browser then names its Origin, which is
+ * not where the request went to.
+ */
+static bool is_from_elsewhere(const struct http_request *request)
+{
+	const struct str *origin = http_header(request, STR("Origin"));
+	struct str host;
+
+	if (!origin)
+		return false;
+	if (str_starts(*origin, STR("http://")))
+		host = str_from(*origin, sizeof("http://") - 1);
+	else if (str_starts(*origin, STR("https://")))
+		host = str_from(*origin, sizeof("https://") - 1);
+	else
+		return true;
+	return !str_eq_nocase(host, request->host);
+}
+
+/*
+ * There is no room. A browser gives a stream up for good on anything but 200: so it gets one, that
+ * ends at once and says when to come back.
+ */
+static void answer_no_room(struct hub *hub, struct conn *conn, const struct route *route,
+			   const struct http_request *request)
+{
+	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
+	enum topic_framing framing = exchange->is_http10 ? TOPIC_PLAIN : TOPIC_CHUNKED;
+
+	conn->reason = REASON_OVER_LIMIT;
+	exchange->keep_alive = false;
+	if (route->counted != ROUTE_STREAM || request->method != HTTP_GET) {
+		reply_text(hub, conn, 503, "There is no room for another client.");
+		return;
+	}
+	reply_stream_head(hub, conn);
+	stream_retry(hub, framing, &exchange->out);
+	if (framing == TOPIC_CHUNKED)
+		buf_add(&exchange->out, STR("0\r\n\r\n"));
+}
+
+static void note_line(struct hub *hub, struct exchange *exchange,
+		      const struct http_request *request)
+{
+	if (hub->config.access_log)
+		buf_addf(&exchange->line, "%.*s %.*s HTTP/1.%u", STR_ARG(request->method_name),
+			 STR_ARG(request->target), request->minor);
+}
+
+void route_request(struct hub *hub, struct conn *conn, const struct http_request *request)
+{
+	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
+	struct str rest = { NULL, 0 };
+	const struct route *route = route_find(conn, request->path, &rest);
+
+	exchange->route = (uint8_t)route->counted;
+	note_line(hub, exchange, request);
+	if (route->has_cors && !(conn->flags & CONN_CONTROL))
+		reply_cors(hub, request, &exchange->cors);
+	if (conn->flags & CONN_OVER_LIMIT)
+		answer_no_room(hub, conn, route, request);
+	else if (conn->flags & CONN_CONTROL && is_from_elsewhere(request))
+		reply_refuse(hub, conn, 403,
+			     "A page of another origin may not use a control listener.");
+	else if (request->method == HTTP_OPTIONS)
+		answer_options(hub, conn, route);
+	else if (!(route->methods & request->method))
+		answer_not_allowed(hub, conn, route);
+	else
+		route->handle(hub, conn, request, rest);
+}

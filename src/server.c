@@ -1,0 +1,310 @@
+/*
+ * server: the turn. See server.h.
+ *
+ * One turn: collect kernel events and handle them; visit the agenda; read a slice of standard
+ * input; flush what was published; close what is doomed; accept; write the log. Only the wait at
+ * its beginning ever blocks.
+ */
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "broadcast.h"
+#include "clock.h"
+#include "log.h"
+#include "request.h"
+#include "stream.h"
+
+enum {
+	TOKEN_MAX = 4096,       /* bytes of --publish-token-file */
+	STATUS_EVERY_MS = 5000, /* that the manager is told how we are */
+};
+
+/* Reads the bearer token; an empty file is a mistake, not a token. 0 or -errno after a sentence. */
+static int token_read(const char *path, struct buf *token)
+{
+	char bytes[TOKEN_MAX + 1];
+	struct str text = { bytes, 0 };
+	ssize_t n = 0;
+	int fd;
+
+	buf_clear(token);
+	if (!path)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		n = read(fd, bytes, sizeof(bytes));
+	if (fd < 0 || n < 0) {
+		int err = -errno;
+
+		log_error("cannot read --publish-token-file %s: %s", path, strerror(-err));
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	close(fd);
+	text.n = (size_t)n;
+	while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
+		text.n--;
+	text = str_trim(text);
+	if (text.n == 0 || text.n > TOKEN_MAX || str_find(text, '\n') < text.n) {
+		log_error("--publish-token-file %s must hold one line of 1 to %d bytes", path,
+			  TOKEN_MAX);
+		return -EINVAL;
+	}
+	return buf_add(token, text);
+}
+
+/* Blocks the signals that we want as events, ignores SIGPIPE. 0 or -errno. */
+static int signals_open(struct server *server)
+{
+	const int wanted[] = { SIGTERM, SIGINT, SIGHUP };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		sigaddset(&set, wanted[i]);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	server->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (server->signal_fd < 0)
+		return -errno;
+	return loop_add(&server->hub.loop, server->signal_fd, EPOLLIN,
+			(struct loop_key){ .kind = LOOP_SIGNAL });
+}
+
+static int fail(const char *what, int err)
+{
+	log_error("cannot %s: %s", what, strerror(-err));
+	return err;
+}
+
+/* What needs no name from outside. */
+static int init_inside(struct server *server)
+{
+	struct hub *hub = &server->hub;
+	const struct config *config = &hub->config;
+	int err;
+
+	if ((err = loop_init(&hub->loop)))
+		return fail("make an epoll instance", err);
+	if ((err = ring_init(&hub->ring, config->ring_bytes, clock_real_ms())))
+		return fail("make a ring of --ring-bytes", err);
+	if ((err = topics_init(&hub->topics, &hub->ring)))
+		return fail("make the table of topics", err);
+	if ((err = conns_init(&hub->conns, config->clients_max)))
+		return fail("make a table for --max-clients", err);
+	if ((err = sweep_init(&server->sweep, hub)) || (err = ticker_init(&server->ticker, hub)))
+		return fail("make a timer", err);
+	if ((err = signals_open(server)))
+		return fail("receive signals", err);
+	return 0;
+}
+
+int server_init(struct server *server, const struct config *config, int argc, char **argv)
+{
+	struct hub *hub = &server->hub;
+	int err;
+
+	*server = (struct server){ .signal_fd = -1, .argc = argc, .argv = argv };
+	server->sweep.timer_fd = server->ticker.timer_fd = server->source.fd = -1;
+	server->files.root_fd = hub->loop.epoll_fd = hub->ring.fd = hub->conns.fd = -1;
+	hub->config = *config;
+	hub->listeners = &server->listeners;
+	hub->files = &server->files;
+	hub->now_ms = hub->started_ms = clock_mono_ms();
+	buf_init(&hub->publish_token, TOKEN_MAX);
+	if (getrandom(&hub->random, sizeof(hub->random), 0) < 0 || hub->random == 0)
+		hub->random = 1;
+	systemd_init(&server->systemd);
+	if ((err = init_inside(server)))
+		return err;
+	if ((err = token_read(config->publish_token_file, &hub->publish_token)))
+		return err;
+	if ((err = staticfiles_init(&server->files, config->root))) {
+		log_error("cannot serve --root %s: %s", config->root, strerror(-err));
+		return err;
+	}
+	if ((err = listeners_open(&server->listeners, hub)))
+		return err;
+	if ((err = source_init(&server->source, hub)))
+		return fail("read standard input", err);
+	return 0;
+}
+
+void server_done(struct server *server)
+{
+	struct hub *hub = &server->hub;
+
+	source_done(&server->source);
+	listeners_done(&server->listeners);
+	staticfiles_done(&server->files);
+	ticker_done(&server->ticker);
+	sweep_done(&server->sweep);
+	if (server->signal_fd >= 0)
+		close(server->signal_fd);
+	conns_done(&hub->conns);
+	topics_done(&hub->topics);
+	ring_done(&hub->ring);
+	loop_done(&hub->loop);
+	buf_done(&hub->publish_token);
+	systemd_done(&server->systemd);
+	config_done(&hub->config);
+}
+
+/* Takes over what may change while running, and says what may not. */
+static void reload(struct server *server)
+{
+	struct hub *hub = &server->hub;
+	struct str rest, line;
+	struct buf kept, token;
+
+	buf_init(&kept, 1 << 16);
+	buf_init(&token, TOKEN_MAX);
+	if (config_reload(&hub->config, server->argc, server->argv, &kept))
+		log_error("the configuration stays as it is: %.*s", STR_ARG(buf_str(&kept)));
+	else
+		log_info("the configuration has been read again");
+	log_level = (enum log_level)hub->config.log_level;
+	rest = buf_str(&kept);
+	while (str_cut(&rest, '\n', &line) && line.n)
+		log_warning("%.*s", STR_ARG(line));
+	if (token_read(hub->config.publish_token_file, &token) == 0) {
+		buf_done(&hub->publish_token);
+		hub->publish_token = token;
+	} else {
+		buf_done(&token);
+	}
+	ticker_set(&server->ticker, hub);
+	buf_done(&kept);
+}
+
+/* Nobody comes in any more, and every stream is ended properly. */
+static void drain(struct server *server, const char *why)
+{
+	struct hub *hub = &server->hub;
+
+	if (hub->draining)
+		return;
+	log_info("%s: ending %u streams, %u connections", why, hub->conns.streams,
+		 hub->conns.count);
+	systemd_notify(&server->systemd, "STOPPING=1");
+	hub->draining = true;
+	server->drain_until_ms = hub->now_ms + hub->config.drain_ms;
+	listeners_done(&server->listeners);
+	source_done(&server->source);
+	loop_set_timer(server->ticker.timer_fd, 0, 0);
+	broadcast_flush(hub);
+	for (uint32_t slot = 1; slot < hub->conns.high; slot++) {
+		struct conn *conn = conns_at(&hub->conns, slot);
+
+		if (conn->state == CONN_STREAM)
+			stream_end(hub, conn, REASON_DRAIN);
+		else if (conn->state == CONN_HEAD && !conn->exchange)
+			conn_doom(hub, conn, REASON_DRAIN);
+	}
+}
+
+static void on_signal(struct server *server)
+{
+	struct signalfd_siginfo info;
+
+	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload(server);
+		else
+			drain(server, info.ssi_signo == SIGINT ? "interrupted" : "terminated");
+	}
+}
+
+/* Tells the manager how we are, now and then. */
+static void report(struct server *server)
+{
+	const struct hub *hub = &server->hub;
+
+	if (hub->now_ms - server->status_ms < STATUS_EVERY_MS)
+		return;
+	server->status_ms = hub->now_ms;
+	systemd_notify(&server->systemd, "STATUS=%u clients, %u streams, %llu events published",
+		       hub->conns.count, hub->conns.streams, (unsigned long long)hub->stats.events);
+}
+
+static void on_event(struct server *server, struct loop_key key, uint32_t bits)
+{
+	struct hub *hub = &server->hub;
+
+	switch (key.kind) {
+	case LOOP_CONN: request_event(hub, key.index, key.generation, bits); break;
+	case LOOP_LISTENER: listener_event(&server->listeners, key.index); break;
+	case LOOP_TICK: ticker_fire(&server->ticker, hub); break;
+	case LOOP_SWEEP:
+		if (sweep_fire(&server->sweep, hub))
+			report(server);
+		break;
+	case LOOP_SIGNAL: on_signal(server); break;
+	case LOOP_STDIN: server->source.is_ready = true; break;
+	case LOOP_KINDS: break;
+	}
+}
+
+/* The end of the turn, and whether something is left to do at once. */
+static bool turn_end(struct server *server)
+{
+	struct hub *hub = &server->hub;
+	bool more;
+
+	broadcast_flush(hub);
+	if (conns_bury(hub) > 0)
+		listeners_resume(&server->listeners);
+	more = listeners_accept(&server->listeners, hub);
+	sweep_wake(&server->sweep, hub);
+	if (hub->draining && (hub->conns.count == 0 || hub->now_ms >= server->drain_until_ms))
+		server->is_done = true;
+	log_flush();
+	return more || hub->conns.agenda;
+}
+
+static bool is_source_at_end(const struct server *server)
+{
+	const struct config *config = &server->hub.config;
+
+	return config->stdin_format != CONFIG_STDIN_OFF && config->stdin_eof_exits &&
+	       server->source.fd < 0;
+}
+
+int server_run(struct server *server)
+{
+	struct hub *hub = &server->hub;
+	bool more = true;
+
+	while (!server->is_done) {
+		int n = loop_wait(&hub->loop, more ? 0 : hub->draining ? 100 : -1);
+		uint64_t begun_ns = clock_mono_ns();
+
+		if (n < 0)
+			return fail("wait for events", n);
+		hub->now_ms = begun_ns / 1000000;
+		for (int i = 0; i < n; i++) {
+			uint32_t bits;
+			struct loop_key key = loop_event(&hub->loop, i, &bits);
+
+			on_event(server, key, bits);
+		}
+		request_run_agenda(hub);
+		more = source_read(&server->source, hub);
+		if (is_source_at_end(server))
+			drain(server, "standard input has ended");
+		more |= turn_end(server);
+		stats_duration(&hub->stats.turn, clock_mono_ns() - begun_ns);
+	}
+	if (hub->conns.count > 0)
+		log_warning("%u connections were cut: --drain was over", hub->conns.count);
+	return 0;
+}

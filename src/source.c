@@ -1,0 +1,122 @@
+/*
+ * source: standard input as a publisher. See source.h.
+ */
+#include "source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broadcast.h"
+#include "log.h"
+
+enum { SLICE_BYTES = CONN_INPUT_BYTES };
+
+static const struct str default_topic = { "broadcast", sizeof("broadcast") - 1 };
+
+/* A refused event is skipped and said: whoever feeds us by a pipe cannot be answered. */
+static const char *source_publish(void *context, const struct event *event)
+{
+	struct hub *hub = context;
+	struct broadcast_receipt receipt;
+	int status;
+	const char *wrong = broadcast_event(hub, event, &receipt, &status);
+
+	if (wrong)
+		log_warning("an event from standard input was not published: %s", wrong);
+	return NULL;
+}
+
+static enum feed_format format_of(enum config_stdin format)
+{
+	switch (format) {
+	case CONFIG_STDIN_SSE: return FEED_SSE;
+	case CONFIG_STDIN_NDJSON: return FEED_NDJSON;
+	default: return FEED_LINES;
+	}
+}
+
+/* A descriptor for standard input on which reading does not block, or -errno. */
+static int open_input(struct source *source)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(STDIN_FILENO, &st) < 0)
+		return -errno;
+	source->is_socket = S_ISSOCK(st.st_mode);
+	if (S_ISREG(st.st_mode) || source->is_socket)
+		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		fd = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	/* Without /proc there is only the shared open file to be changed. */
+	fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	return fd;
+}
+
+int source_init(struct source *source, struct hub *hub)
+{
+	int err;
+
+	*source = (struct source){ .fd = -1 };
+	if (hub->config.stdin_format == CONFIG_STDIN_OFF)
+		return 0;
+	source->fd = open_input(source);
+	if (source->fd < 0)
+		return source->fd;
+	feed_init(&source->feed, format_of(hub->config.stdin_format), default_topic,
+		  hub->config.body_bytes_max, source_publish, hub);
+	source->is_ready = true;
+	err = loop_add(&hub->loop, source->fd, EPOLLIN, (struct loop_key){ .kind = LOOP_STDIN });
+	/* A regular file is always ready, and epoll will have none of it. */
+	return err == -EPERM ? 0 : err;
+}
+
+void source_done(struct source *source)
+{
+	if (source->fd >= 0)
+		close(source->fd);
+	source->fd = -1;
+	source->is_ready = false;
+	feed_done(&source->feed);
+}
+
+static void source_end(struct source *source)
+{
+	if (!source->feed.error)
+		feed_end(&source->feed);
+	if (source->feed.error)
+		log_error("standard input, line %llu: %s; nothing behind it is read",
+			  (unsigned long long)source->feed.error_line, source->feed.error);
+	else
+		log_info("standard input has ended");
+	source_done(source);
+}
+
+bool source_read(struct source *source, struct hub *hub)
+{
+	struct str bytes = { hub->conns.input, 0 };
+	ssize_t n;
+
+	if (source->fd < 0 || !source->is_ready)
+		return false;
+	n = source->is_socket ? recv(source->fd, hub->conns.input, SLICE_BYTES, MSG_DONTWAIT)
+			      : read(source->fd, hub->conns.input, SLICE_BYTES);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		source->is_ready = errno == EINTR;
+		return source->is_ready;
+	}
+	bytes.n = n > 0 ? (size_t)n : 0;
+	if (n <= 0 || feed_push(&source->feed, bytes)) {
+		source_end(source);
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,218 @@
+/*
+ * stats: the counters as Prometheus text. See stats.h.
+ *
+ * metrics[] names every number that stands alone; a row without help is one more sample of the
+ * family above it. What has labels from an enum, and the histograms, are written by a function
+ * each. All names and label values are constants of ours with nothing in them to escape.
+ */
+#include "stats.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+enum { FIRST_BUCKET_NS = 10000 };
+
+/* Slot 0 counts what is not in the list. */
+static const int statuses[STATS_STATUSES] = { 0,   200, 204, 206, 301, 302, 304, 307, 308, 400, 401,
+					      403, 404, 405, 406, 408, 409, 411, 412, 413, 414, 415,
+					      416, 417, 421, 429, 431, 500, 501, 503, 505, 507 };
+
+static const char *const routes[ROUTE_COUNT] = {
+	[ROUTE_STREAM] = "stream",   [ROUTE_PUBLISH] = "publish", [ROUTE_STATIC] = "static",
+	[ROUTE_HEALTHZ] = "healthz", [ROUTE_METRICS] = "metrics", [ROUTE_NONE] = "none",
+};
+
+static const char *const reasons[REASON_COUNT] = {
+	[REASON_CLIENT] = "client",
+	[REASON_DONE] = "done",
+	[REASON_REFUSED] = "refused",
+	[REASON_LAGGED] = "lagged",
+	[REASON_STALLED] = "stalled",
+	[REASON_HEAD_TIMEOUT] = "head_timeout",
+	[REASON_BODY_TIMEOUT] = "body_timeout",
+	[REASON_IDLE] = "idle",
+	[REASON_OVER_LIMIT] = "over_limit",
+	[REASON_NO_MEMORY] = "no_memory",
+	[REASON_DRAIN] = "drain",
+	[REASON_ERROR] = "error",
+};
+
+enum unit { PLAIN, MILLISECONDS };
+
+struct metric {
+	const char *name;
+	const char *type;
+	const char *help;    /* NULL = a sample of the family above */
+	const char *labels;  /* with their braces, or "" */
+	bool is_gauge_field; /* offset is in struct stats_gauges, else in struct stats */
+	size_t offset;       /* of a uint64_t */
+	enum unit unit;
+};
+
+#define COUNTED(field)        "", false, offsetof(struct stats, field), PLAIN
+#define NOW(field)            "", true, offsetof(struct stats_gauges, field), PLAIN
+#define NOW_MS(field)         "", true, offsetof(struct stats_gauges, field), MILLISECONDS
+#define NOW_OF(labels, field) labels, true, offsetof(struct stats_gauges, field), PLAIN
+
+static const struct metric metrics[] = {
+	{ "ssecast_uptime_seconds", "gauge", "Time since the daemon started.", NOW_MS(uptime_ms) },
+	{ "ssecast_connections", "gauge", "Open connections, streams included.", NOW(clients) },
+	{ "ssecast_clients", "gauge",
+	  "Open streams: live ones have everything, walking ones are catching up.",
+	  NOW_OF("{state=\"live\"}", live) },
+	{ "ssecast_clients", "gauge", NULL, NOW_OF("{state=\"walking\"}", walking) },
+	{ "ssecast_topics", "gauge", "Topics and patterns that somebody subscribes to.",
+	  NOW(topics) },
+	{ "ssecast_accepts_total", "counter", "Connections accepted.", COUNTED(accepts) },
+	{ "ssecast_accept_pauses_total", "counter",
+	  "Times that accepting stopped for want of descriptors or room.", COUNTED(accept_pauses) },
+	{ "ssecast_events_total", "counter", "Events published.", COUNTED(events) },
+	{ "ssecast_event_bytes_total", "counter", "Bytes of the published events' frames.",
+	  COUNTED(event_bytes) },
+	{ "ssecast_events_refused_total", "counter", "Events that were not accepted.",
+	  COUNTED(events_refused) },
+	{ "ssecast_deliveries_total", "counter", "Events handed to the kernel for a subscriber.",
+	  COUNTED(deliveries) },
+	{ "ssecast_sent_bytes_total", "counter", "Bytes handed to the kernel.",
+	  COUNTED(sent_bytes) },
+	{ "ssecast_short_writes_total", "counter",
+	  "Sends that the kernel took in part or not at all.", COUNTED(short_writes) },
+	{ "ssecast_heartbeats_total", "counter", "Heartbeats sent.", COUNTED(heartbeats) },
+	{ "ssecast_gaps_total", "counter", "Gap events sent.", COUNTED(gaps) },
+	{ "ssecast_ticks_missed_total", "counter", "Ticks that came too late to be published.",
+	  COUNTED(ticks_missed) },
+	{ "ssecast_ring_bytes", "gauge", "Bytes of the frames in the ring.", NOW(ring_bytes) },
+	{ "ssecast_ring_size_bytes", "gauge", "Bytes that the ring has room for.",
+	  NOW(ring_size_bytes) },
+	{ "ssecast_ring_records", "gauge", "Events in the ring.", NOW(ring_records) },
+	{ "ssecast_ring_evicted_total", "counter", "Events that left the ring for newer ones.",
+	  NOW(ring_evicted) },
+	{ "ssecast_ring_oldest_age_seconds", "gauge", "Age of the oldest event in the ring.",
+	  NOW_MS(ring_oldest_age_ms) },
+	{ "ssecast_lag_max_bytes", "gauge",
+	  "Lag of the subscriber that was furthest behind in the last sweep.", NOW(lag_bytes_max) },
+	{ "ssecast_request_bytes", "gauge", "Memory held for unfinished requests.",
+	  NOW(request_bytes) },
+	{ "ssecast_log_dropped_total", "counter", "Log lines that found no room.",
+	  NOW(log_dropped) },
+};
+
+static size_t status_slot(int status)
+{
+	for (size_t i = 1; i < STATS_STATUSES; i++)
+		if (statuses[i] == status)
+			return i;
+	return 0;
+}
+
+void stats_request(struct stats *stats, enum stats_route route, int status)
+{
+	assert(route < ROUTE_COUNT);
+	stats->requests[route][status_slot(status)]++;
+}
+
+void stats_duration(struct stats_histogram *histogram, uint64_t ns)
+{
+	uint64_t bound_ns = FIRST_BUCKET_NS;
+	size_t i = 0;
+
+	for (; i < STATS_BUCKETS && ns > bound_ns; i++)
+		bound_ns *= 2;
+	histogram->buckets[i]++;
+	histogram->sum_ns += ns;
+}
+
+const char *stats_reason(enum stats_reason reason)
+{
+	assert(reason < REASON_COUNT);
+	return reasons[reason];
+}
+
+static void family_add(struct buf *out, const char *name, const char *type, const char *help)
+{
+	buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A count of billionths of seconds, or of thousandths …, in seconds; exact, and in no locale. */
+static void seconds_add(struct buf *out, uint64_t value, uint64_t parts_per_second, int digits)
+{
+	buf_addf(out, "%ju.%0*ju", (uintmax_t)(value / parts_per_second), digits,
+		 (uintmax_t)(value % parts_per_second));
+}
+
+static void metric_add(struct buf *out, const struct metric *metric, const void *base)
+{
+	uint64_t value = *(const uint64_t *)((const char *)base + metric->offset);
+
+	if (metric->help)
+		family_add(out, metric->name, metric->type, metric->help);
+	buf_addf(out, "%s%s ", metric->name, metric->labels);
+	if (metric->unit == MILLISECONDS)
+		seconds_add(out, value, 1000, 3);
+	else
+		buf_addf(out, "%ju", (uintmax_t)value);
+	buf_add_char(out, '\n');
+}
+
+/* Only what has been answered: most pairs of route and status never are. */
+static void requests_add(struct buf *out, const struct stats *stats)
+{
+	const char *name = "ssecast_requests_total";
+
+	family_add(out, name, "counter", "Responses, by what was asked for and by status.");
+	for (size_t route = 0; route < ROUTE_COUNT; route++) {
+		for (size_t slot = 0; slot < STATS_STATUSES; slot++) {
+			uint64_t count = stats->requests[route][slot];
+			char status[16] = "other";
+
+			if (count == 0)
+				continue;
+			if (slot > 0)
+				snprintf(status, sizeof(status), "%d", statuses[slot]);
+			buf_addf(out, "%s{route=\"%s\",status=\"%s\"} %ju\n", name, routes[route],
+				 status, (uintmax_t)count);
+		}
+	}
+}
+
+static void disconnects_add(struct buf *out, const struct stats *stats)
+{
+	const char *name = "ssecast_disconnects_total";
+
+	family_add(out, name, "counter", "Connections closed, by reason.");
+	for (size_t i = 0; i < REASON_COUNT; i++)
+		buf_addf(out, "%s{reason=\"%s\"} %ju\n", name, reasons[i],
+			 (uintmax_t)stats->disconnects[i]);
+}
+
+static void histogram_add(struct buf *out, const char *name, const char *help,
+			  const struct stats_histogram *histogram)
+{
+	uint64_t bound_ns = FIRST_BUCKET_NS, count = 0;
+
+	family_add(out, name, "histogram", help);
+	for (size_t i = 0; i < STATS_BUCKETS; i++, bound_ns *= 2) {
+		count += histogram->buckets[i];
+		buf_addf(out, "%s_bucket{le=\"", name);
+		seconds_add(out, bound_ns / 10000, 100000, 5);
+		buf_addf(out, "\"} %ju\n", (uintmax_t)count);
+	}
+	count += histogram->buckets[STATS_BUCKETS];
+	buf_addf(out, "%s_bucket{le=\"+Inf\"} %ju\n%s_sum ", name, (uintmax_t)count, name);
+	seconds_add(out, histogram->sum_ns, 1000000000, 9);
+	buf_addf(out, "\n%s_count %ju\n", name, (uintmax_t)count);
+}
+
+int stats_write(const struct stats *stats, const struct stats_gauges *gauges, struct buf *out)
+{
+	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		metric_add(out, &metrics[i],
+			   metrics[i].is_gauge_field ? (const void *)gauges : (const void *)stats);
+	requests_add(out, stats);
+	disconnects_add(out, stats);
+	histogram_add(out, "ssecast_turn_duration_seconds",
+		      "Time that a turn of the loop took, without its wait.", &stats->turn);
+	histogram_add(out, "ssecast_flush_duration_seconds", "Time that a turn's broadcast took.",
+		      &stats->flush);
+	return out->err;
+}

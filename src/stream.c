@@ -1,0 +1,297 @@
+/*
+ * stream: a subscriber's life after its response head. See stream.h.
+ */
+#include "stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "own.h"
+
+enum {
+	WALK_PIECES = 64,        /* of an iovec */
+	WALK_BYTES = 256 * 1024, /* sent to one walker in one turn, some more or less */
+	WALK_RECORDS = 4096,     /* looked at for one walker in one turn */
+};
+
+static struct audience *audience_of(const struct hub *hub, const struct conn *conn)
+{
+	return topics_audience(&hub->topics, conn->audience);
+}
+
+static enum topic_framing framing_of(const struct hub *hub, const struct conn *conn)
+{
+	return (enum topic_framing)audience_of(hub, conn)->framing;
+}
+
+void stream_frame(enum topic_framing framing, struct str text, struct buf *out)
+{
+	if (framing == TOPIC_CHUNKED)
+		buf_addf(out, "%zx\r\n", text.n);
+	buf_add(out, text);
+	if (framing == TOPIC_CHUNKED)
+		buf_add(out, STR("\r\n"));
+}
+
+void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out)
+{
+	uint64_t retry_ms = hub->config.retry_ms;
+	struct buf text;
+
+	/* Spread over as long again, so that those who leave together do not return together. */
+	buf_init(&text, 64);
+	buf_addf(&text, "retry: %llu\n\n",
+		 (unsigned long long)(retry_ms + hub_random(hub, retry_ms + 1)));
+	stream_frame(framing, buf_str(&text), out);
+	buf_done(&text);
+}
+
+void stream_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t start)
+{
+	conn->state = CONN_STREAM;
+	conn->audience = audience;
+	conn->cursor = start;
+	conn->offset = 0;
+	hub->conns.streams++;
+	conn_touch(hub, conn);
+	if (hub->config.lag_bytes_max && ring_lag(&hub->ring, start) > hub->config.lag_bytes_max)
+		conn->flags |= CONN_REPLAYING;
+}
+
+static void leave_live(struct hub *hub, struct conn *conn)
+{
+	uint32_t moved = audience_remove_live(audience_of(hub, conn), conn->place);
+
+	conns_at(&hub->conns, moved)->place = conn->place;
+	conn->flags &= (uint16_t)~CONN_LIVE;
+	hub->conns.live--;
+}
+
+/* Whatever has been flushed, it has had. */
+static void become_live(struct hub *hub, struct conn *conn)
+{
+	uint32_t slot = conns_slot(&hub->conns, conn);
+
+	if (audience_add_live(audience_of(hub, conn), conn->fd, slot, &conn->place)) {
+		conn_doom(hub, conn, REASON_NO_MEMORY);
+		return;
+	}
+	conn->flags |= CONN_LIVE;
+	conn->flags &= (uint16_t)~CONN_REPLAYING;
+	hub->conns.live++;
+	conn_touch(hub, conn);
+}
+
+void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset)
+{
+	struct conn *conn = conns_at(&hub->conns, slot);
+
+	leave_live(hub, conn);
+	conn->cursor = record;
+	conn->offset = offset;
+	conn_touch(hub, conn);
+}
+
+void stream_close(struct hub *hub, struct conn *conn)
+{
+	if (conn->flags & CONN_LIVE)
+		leave_live(hub, conn);
+	topics_leave(&hub->topics, conn->audience);
+	conn->audience = 0;
+	hub->conns.streams--;
+}
+
+/* The bytes of a record as this audience gets them. */
+static struct str bytes_for(const struct hub *hub, const struct audience *audience,
+			    const struct record *record)
+{
+	return audience->framing == TOPIC_CHUNKED ? ring_frame(&hub->ring, record)
+						  : ring_event(&hub->ring, record);
+}
+
+/* What one system call will send. */
+struct walk {
+	struct iovec pieces[WALK_PIECES];
+	int count;
+	size_t bytes;
+};
+
+/*
+ * Gathers what the walker gets next, from its cursor to the flushed head or to the budget. Records
+ * that it did not ask for are left behind at once when nothing lies before them.
+ */
+static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
+{
+	const struct audience *audience = audience_of(hub, conn);
+	uint64_t flushed = hub->ring.header->flushed, n = conn->cursor;
+	unsigned looked = 0;
+
+	walk->count = 0;
+	walk->bytes = 0;
+	for (; n < flushed && looked < WALK_RECORDS && walk->bytes < WALK_BYTES; n++, looked++) {
+		const struct record *record = ring_record(&hub->ring, n);
+		struct iovec *last = &walk->pieces[walk->count - (walk->count > 0)];
+		struct str bytes;
+
+		if (!topics_wanted(&hub->topics, audience, record)) {
+			if (walk->count == 0)
+				conn->cursor = n + 1;
+			continue;
+		}
+		bytes = bytes_for(hub, audience, record);
+		if (walk->count == 0)
+			bytes = str_from(bytes, conn->offset);
+		if (walk->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p) {
+			last->iov_len += bytes.n;
+		} else {
+			if (walk->count == WALK_PIECES)
+				break;
+			walk->pieces[walk->count++] =
+				(struct iovec){ (char *)(uintptr_t)bytes.p, bytes.n };
+		}
+		walk->bytes += bytes.n;
+	}
+}
+
+/* Moves the cursor behind n bytes that the kernel took. */
+static void walk_advance(struct hub *hub, struct conn *conn, size_t n)
+{
+	const struct audience *audience = audience_of(hub, conn);
+
+	while (n > 0) {
+		const struct record *record = ring_record(&hub->ring, conn->cursor);
+		size_t left;
+
+		if (!topics_wanted(&hub->topics, audience, record)) {
+			conn->cursor++;
+			continue;
+		}
+		left = bytes_for(hub, audience, record).n - conn->offset;
+		if (n < left) {
+			conn->offset += (uint32_t)n;
+			return;
+		}
+		n -= left;
+		conn->cursor++;
+		conn->offset = 0;
+		hub->stats.deliveries++;
+	}
+}
+
+/* Sends one gathering: true if the kernel took all of it. */
+static bool walk_send(struct hub *hub, struct conn *conn, struct walk *walk)
+{
+	struct msghdr message = { .msg_iov = walk->pieces, .msg_iovlen = (size_t)walk->count };
+	ssize_t n = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		conn_doom(hub, conn, REASON_CLIENT);
+		return false;
+	}
+	if (n > 0) {
+		hub->stats.sent_bytes += (uint64_t)n;
+		walk_advance(hub, conn, (size_t)n);
+		conn_touch(hub, conn);
+	}
+	if (n == (ssize_t)walk->bytes)
+		return true;
+	hub->stats.short_writes++;
+	return false;
+}
+
+uint64_t stream_lag(const struct hub *hub, const struct conn *conn)
+{
+	uint64_t first = hub->ring.header->first;
+
+	if (conn->flags & CONN_LIVE)
+		return 0;
+	return ring_lag(&hub->ring, conn->cursor > first ? conn->cursor : first) - conn->offset;
+}
+
+bool stream_is_too_slow(struct hub *hub, struct conn *conn, enum stats_reason *reason)
+{
+	uint64_t max = hub->config.lag_bytes_max;
+
+	*reason = REASON_LAGGED;
+	if (conn->flags & CONN_LIVE)
+		return false;
+	if (conn->cursor < hub->ring.header->first)
+		return true;
+	if (max && stream_lag(hub, conn) > max)
+		return !(conn->flags & CONN_REPLAYING);
+	conn->flags &= (uint16_t)~CONN_REPLAYING;
+	return false;
+}
+
+/* It has had everything, and its own end is near: the farewell goes out as a last response. */
+static void say_goodbye(struct hub *hub, struct conn *conn)
+{
+	enum topic_framing framing = framing_of(hub, conn);
+	struct exchange *exchange = conn_exchange(hub, conn);
+
+	if (!exchange) {
+		conn_doom(hub, conn, (enum stats_reason)conn->reason);
+		return;
+	}
+	stream_retry(hub, framing, &exchange->out);
+	if (framing == TOPIC_CHUNKED)
+		buf_add(&exchange->out, STR("0\r\n\r\n"));
+	exchange->keep_alive = false;
+	stream_close(hub, conn);
+	conn->state = CONN_REPLY;
+	conn_later(hub, conn, CONN_WRITABLE);
+}
+
+void stream_end(struct hub *hub, struct conn *conn, enum stats_reason reason)
+{
+	if (conn->flags & (CONN_DOOMED | CONN_ENDING))
+		return;
+	if (conn->flags & CONN_LIVE) {
+		leave_live(hub, conn);
+		conn->cursor = hub->ring.header->flushed;
+		conn->offset = 0;
+	}
+	conn->flags |= CONN_ENDING;
+	conn->reason = (uint8_t)reason;
+	conn_later(hub, conn, CONN_WRITABLE);
+}
+
+void stream_pump(struct hub *hub, struct conn *conn)
+{
+	enum stats_reason reason;
+	struct walk walk;
+
+	if (conn->flags & (CONN_LIVE | CONN_DOOMED) || !own_send(hub, conn) ||
+	    conn->flags & CONN_DOOMED)
+		return;
+	conn_release(hub, conn);
+	if (stream_is_too_slow(hub, conn, &reason)) {
+		conn_doom(hub, conn, reason);
+		return;
+	}
+	walk_gather(hub, conn, &walk);
+	if (walk.count > 0 && !walk_send(hub, conn, &walk))
+		return;
+	if (conn->cursor < hub->ring.header->flushed)
+		conn_later(hub, conn, CONN_WRITABLE);
+	else if (conn->flags & CONN_ENDING)
+		say_goodbye(hub, conn);
+	else
+		become_live(hub, conn);
+}
+
+void stream_heartbeat(struct hub *hub, struct conn *conn)
+{
+	struct str comment =
+		framing_of(hub, conn) == TOPIC_CHUNKED ? STR("3\r\n:\n\n\r\n") : STR(":\n\n");
+
+	hub->stats.heartbeats++;
+	if (own_say(hub, conn, comment) || conn->flags & CONN_DOOMED || !conn->exchange)
+		return;
+	/* Not all of it went out: it walks until it has. */
+	leave_live(hub, conn);
+	conn->cursor = hub->ring.header->flushed;
+	conn->offset = 0;
+}

@@ -1,0 +1,287 @@
+/*
+ * subscribe: from a request for a stream to a subscriber. See subscribe.h.
+ */
+#include "subscribe.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "reply.h"
+#include "stream.h"
+#include "uri.h"
+
+/* The topics that a request asks for, decoded, one behind the other in bytes. */
+struct wanted {
+	struct buf bytes;
+	size_t ends[TOPIC_SELECTORS_MAX];
+	size_t count;
+};
+
+/* Where a stream begins. */
+struct start {
+	uint64_t record;
+	bool resumes;
+	const char *gap; /* NULL, or why the promise of every later event cannot be kept */
+	struct buf from; /* what the client named */
+};
+
+/* Appends one topic: NULL, or what is wrong with it. */
+static const char *wanted_add(struct wanted *wanted, const struct conn *conn, struct str raw,
+			      bool plus)
+{
+	size_t begin = wanted->count ? wanted->ends[wanted->count - 1] : 0;
+	struct event event = { .retry_ms = SSE_NO_RETRY, .topic_count = 1 };
+	struct str topic;
+
+	if (wanted->count == TOPIC_SELECTORS_MAX)
+		return "A stream may have 64 topics at the most.";
+	if (uri_decode(raw, plus, &wanted->bytes))
+		return "The topic has a bad percent-encoding.";
+	topic = str_from(buf_str(&wanted->bytes), begin);
+	event.topics = &topic;
+	if (sse_check(&event))
+		return sse_check(&event);
+	if (topic.p[0] == '$' && !(conn->flags & CONN_CONTROL))
+		return "Topics that begin with $ are for control listeners.";
+	wanted->ends[wanted->count++] = wanted->bytes.n;
+	return NULL;
+}
+
+/* Reads path and query: NULL, or what is wrong. */
+static const char *wanted_read(struct wanted *wanted, const struct conn *conn,
+			       const struct http_request *request, struct str path_topic)
+{
+	struct str query = request->query, name, value;
+	const char *wrong = NULL;
+
+	if (path_topic.n)
+		wrong = wanted_add(wanted, conn, path_topic, false);
+	while (!wrong && uri_query_next(&query, &name, &value))
+		if (str_eq(name, STR("topic")))
+			wrong = wanted_add(wanted, conn, value, true);
+	if (!wrong && wanted->count == 0)
+		wrong = wanted_add(wanted, conn, STR("broadcast"), false);
+	return wrong;
+}
+
+static int join(struct hub *hub, const struct wanted *wanted, enum topic_framing framing,
+		uint32_t *audience)
+{
+	struct str names[TOPIC_SELECTORS_MAX];
+	size_t begin = 0;
+
+	for (size_t i = 0; i < wanted->count; begin = wanted->ends[i++])
+		names[i] = (struct str){ wanted->bytes.p + begin, wanted->ends[i] - begin };
+	return topics_join(&hub->topics, names, wanted->count, framing, hub->config.topics_max,
+			   audience);
+}
+
+/* Everything retained after an id of the daemon's own shape. */
+static void start_after(const struct hub *hub, struct start *start, struct eventid id)
+{
+	const struct ring_header *ring = hub->ring.header;
+
+	start->record = ring_after(&hub->ring, id);
+	if (eventid_cmp(id, ring->floor) < 0)
+		start->gap = ring->evicted ? "evicted" : "restarted";
+	else if (eventid_cmp(id, ring->last) > 0)
+		start->gap = "unknown";
+	if (start->gap)
+		start->record = ring->first;
+}
+
+/* The client names the last event that it has. */
+static void start_behind(const struct hub *hub, struct start *start, struct str text)
+{
+	struct eventid id;
+
+	start->resumes = true;
+	if (eventid_parse(text, &id)) {
+		start_after(hub, start, id);
+	} else if (ring_find_own_id(&hub->ring, text, &start->record)) {
+		start->record++;
+	} else {
+		start->gap = "unknown";
+		start->record = hub->ring.header->first;
+	}
+}
+
+/* `?since=10m`: what was published in that time; `?since=ID`: what came after it. */
+static void start_since(const struct hub *hub, struct start *start, struct str text)
+{
+	uint64_t now_ms = clock_real_ms(), span_ms;
+	struct eventid id = { 0, 0 };
+
+	if (config_parse_ms(text, &span_ms) || str_find(text, '-') < text.n) {
+		start_behind(hub, start, text);
+		return;
+	}
+	start->resumes = true;
+	if (span_ms < now_ms)
+		id.ms = now_ms - span_ms;
+	start_after(hub, start, id);
+	/* A time is not an event that the client has: one ahead of the last event is no surprise.
+	 */
+	if (start->gap && eventid_cmp(id, hub->ring.header->last) > 0) {
+		start->gap = NULL;
+		start->record = ring_after(&hub->ring, id);
+	}
+	if (start->gap) {
+		char made[EVENTID_TEXT_MAX];
+
+		buf_clear(&start->from);
+		buf_add(&start->from, (struct str){ made, eventid_write(made, id) });
+	}
+}
+
+/* Where the request wants the stream to begin: 0, or -EINVAL for a bad escape. */
+static int start_read(const struct hub *hub, const struct http_request *request,
+		      struct start *start)
+{
+	const struct str *header = http_header(request, STR("Last-Event-ID"));
+	static const struct str names[] = { { "lastEventID", 11 }, { "last-event-id", 13 } };
+	int got = 0;
+
+	start->record = hub->ring.header->flushed;
+	if (header && header->n) {
+		buf_add(&start->from, *header);
+		start_behind(hub, start, *header);
+		return 0;
+	}
+	for (size_t i = 0; i < 2 && start->from.n == 0; i++) {
+		got = uri_query_get(request->query, names[i], &start->from);
+		if (got < 0)
+			return got;
+	}
+	if (start->from.n) {
+		start_behind(hub, start, buf_str(&start->from));
+		return 0;
+	}
+	got = uri_query_get(request->query, STR("since"), &start->from);
+	if (got < 0)
+		return got;
+	if (start->from.n)
+		start_since(hub, start, buf_str(&start->from));
+	return 0;
+}
+
+/* Appends an event of ours to the stream's first bytes, with the id that the client then stands at.
+ */
+static void say_event(struct buf *out, enum topic_framing framing, struct eventid id,
+		      struct str type, struct str data)
+{
+	struct str topic = STR("broadcast");
+	struct event event = { .topics = &topic,
+			       .topic_count = 1,
+			       .type = type,
+			       .data = data,
+			       .retry_ms = SSE_NO_RETRY };
+	char text[EVENTID_TEXT_MAX];
+	struct str id_text = { text, eventid_write(text, id) };
+	size_t head, len;
+
+	if (buf_reserve(out, sse_frame_bound(&event, id_text.n)))
+		return;
+	len = sse_write_frame(out->p + out->n, &event, id_text, &head);
+	if (framing == TOPIC_PLAIN) {
+		len -= head + RECORD_CHUNK_END;
+		memmove(out->p + out->n, out->p + out->n + head, len);
+	}
+	out->n += len;
+}
+
+static void say_gap(struct hub *hub, struct buf *out, enum topic_framing framing,
+		    const struct start *start)
+{
+	struct eventid floor = hub->ring.header->floor;
+	char text[EVENTID_TEXT_MAX];
+	struct buf data;
+
+	buf_init(&data, 1 << 16);
+	buf_add(&data, STR("{\"from\":\""));
+	buf_add_json(&data, buf_str(&start->from));
+	buf_add(&data, STR("\",\"floor\":\""));
+	buf_add(&data, (struct str){ text, eventid_write(text, floor) });
+	buf_addf(&data, "\",\"reason\":\"%s\"}", start->gap);
+	say_event(out, framing, floor, STR("gap"), buf_str(&data));
+	buf_done(&data);
+	hub->stats.gaps++;
+}
+
+/* What a stream begins with: when to come back, where it stands, and a welcome or a gap. */
+static void say_hello(struct hub *hub, struct buf *out, enum topic_framing framing,
+		      const struct start *start)
+{
+	struct eventid here = ring_flushed_id(&hub->ring);
+	char id[EVENTID_TEXT_MAX];
+	struct buf text;
+
+	buf_init(&text, 256);
+	buf_addf(&text, "retry: %llu\n", (unsigned long long)hub->config.retry_ms);
+	/* An id without data is no event, but the client comes back to this place. */
+	if (!start->resumes && hub->config.welcome[0] == '\0')
+		buf_addf(&text, "id: %.*s\n", (int)eventid_write(id, here), id);
+	buf_add_char(&text, '\n');
+	stream_frame(framing, buf_str(&text), out);
+	buf_done(&text);
+	if (start->gap)
+		say_gap(hub, out, framing, start);
+	else if (!start->resumes && hub->config.welcome[0])
+		say_event(out, framing, here, STR(""), str_of(hub->config.welcome));
+}
+
+static void refuse_join(struct hub *hub, struct conn *conn, int err)
+{
+	if (err == -ENOSPC)
+		reply_text(hub, conn, 503,
+			   "There are as many topics as --max-topics allows; try again later.");
+	else
+		reply_text(hub, conn, 503, "There is no memory for another stream.");
+}
+
+static void open_stream(struct hub *hub, struct conn *conn, const struct wanted *wanted,
+			const struct start *start)
+{
+	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
+	enum topic_framing framing = exchange->is_http10 ? TOPIC_PLAIN : TOPIC_CHUNKED;
+	uint32_t audience;
+	int err;
+
+	if (exchange->is_head) {
+		reply_stream_head(hub, conn);
+		return;
+	}
+	err = join(hub, wanted, framing, &audience);
+	if (err) {
+		refuse_join(hub, conn, err);
+		return;
+	}
+	reply_stream_head(hub, conn);
+	say_hello(hub, &exchange->out, framing, start);
+	stream_open(hub, conn, audience, start->record);
+	if (exchange->out.err)
+		conn_doom(hub, conn, REASON_NO_MEMORY);
+	else if (hub->draining)
+		stream_end(hub, conn, REASON_DRAIN);
+}
+
+void subscribe_open(struct hub *hub, struct conn *conn, const struct http_request *request,
+		    struct str topic)
+{
+	struct wanted wanted = { .count = 0 };
+	struct start start = { .record = 0 };
+	const char *wrong;
+
+	buf_init(&wanted.bytes, HTTP_URI_MAX);
+	buf_init(&start.from, HTTP_HEAD_MAX);
+	wrong = wanted_read(&wanted, conn, request, topic);
+	if (!wrong && start_read(hub, request, &start))
+		wrong = "The query has a bad percent-encoding.";
+	if (wrong)
+		reply_text(hub, conn, 400, "%s", wrong);
+	else
+		open_stream(hub, conn, &wanted, &start);
+	buf_done(&wanted.bytes);
+	buf_done(&start.from);
+}

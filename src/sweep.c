@@ -1,0 +1,156 @@
+/*
+ * sweep: heartbeats and time-outs, slice by slice. See sweep.h.
+ */
+#include "sweep.h"
+
+#include <unistd.h>
+
+#include "clock.h"
+#include "reply.h"
+#include "request.h"
+#include "stream.h"
+
+enum {
+	ROUND_MS = 1000,    /* a round takes that long, … */
+	ROUNDS_IN_TIME = 4, /* … or this part of the shortest time that somebody waits */
+	SLICE_MS_MIN = 4,
+	SLICES_MIN = 20,  /* of a round */
+	SLICE_MAX = 4096, /* conns */
+	LINGER_MS = 2000, /* for the client's end of a finished connection */
+};
+
+int sweep_init(struct sweep *sweep, struct hub *hub)
+{
+	*sweep = (struct sweep){ .at = 1 };
+	sweep->timer_fd = loop_add_timer(&hub->loop, LOOP_SWEEP);
+	return sweep->timer_fd < 0 ? sweep->timer_fd : 0;
+}
+
+void sweep_done(struct sweep *sweep)
+{
+	if (sweep->timer_fd >= 0)
+		close(sweep->timer_fd);
+	sweep->timer_fd = -1;
+}
+
+static uint64_t round_ms(const struct config *config)
+{
+	const uint64_t times[] = { config->heartbeat_ms, config->head_timeout_ms,
+				   config->body_timeout_ms, config->idle_timeout_ms,
+				   config->stall_timeout_ms };
+	uint64_t round = ROUND_MS;
+
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		if (times[i] && times[i] / ROUNDS_IN_TIME < round)
+			round = times[i] / ROUNDS_IN_TIME;
+	return round;
+}
+
+/* Begins a round, or stops when nobody is there. */
+static void round_begin(struct sweep *sweep, struct hub *hub)
+{
+	uint64_t total_ms = round_ms(&hub->config), slices, slice_ms;
+
+	sweep->at = 1;
+	hub->lag_bytes_max = sweep->lag_so_far;
+	sweep->lag_so_far = 0;
+	sweep->running = hub->conns.count > 0;
+	slices = hub->conns.high / SLICE_MAX + 1;
+	if (slices < SLICES_MIN)
+		slices = SLICES_MIN;
+	slice_ms = total_ms / slices;
+	if (slice_ms < SLICE_MS_MIN) {
+		slice_ms = SLICE_MS_MIN;
+		slices = total_ms / slice_ms + 1;
+	}
+	sweep->slice = hub->conns.high / (uint32_t)slices + 1;
+	loop_set_timer(sweep->timer_fd, sweep->running ? clock_mono_ms() + slice_ms : 0, slice_ms);
+}
+
+void sweep_wake(struct sweep *sweep, struct hub *hub)
+{
+	if (!sweep->running && hub->conns.count > 0)
+		round_begin(sweep, hub);
+}
+
+static void visit_live(struct hub *hub, struct conn *conn)
+{
+	const struct audience *audience = topics_audience(&hub->topics, conn->audience);
+	uint64_t quiet_ms = hub->now_ms - audience->last_send_ms;
+
+	if (conn_age_ms(hub, conn) < quiet_ms)
+		quiet_ms = conn_age_ms(hub, conn);
+	if (hub->config.heartbeat_ms && quiet_ms >= hub->config.heartbeat_ms)
+		stream_heartbeat(hub, conn);
+}
+
+static void visit_walking(struct sweep *sweep, struct hub *hub, struct conn *conn)
+{
+	enum stats_reason reason;
+
+	if (stream_lag(hub, conn) > sweep->lag_so_far)
+		sweep->lag_so_far = stream_lag(hub, conn);
+	if (stream_is_too_slow(hub, conn, &reason))
+		conn_doom(hub, conn, reason);
+	else if (conn_age_ms(hub, conn) > hub->config.stall_timeout_ms)
+		conn_doom(hub, conn, REASON_STALLED);
+}
+
+/* Reading a head, or waiting for one. */
+static void visit_head(struct hub *hub, struct conn *conn)
+{
+	if (conn->exchange && conn_age_ms(hub, conn) > hub->config.head_timeout_ms)
+		request_timed_out(hub, conn, REASON_HEAD_TIMEOUT);
+	else if (!conn->exchange && conn_age_ms(hub, conn) > hub->config.idle_timeout_ms)
+		conn_doom(hub, conn, REASON_IDLE);
+}
+
+static void visit_body(struct hub *hub, struct conn *conn)
+{
+	const struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
+
+	/* A flow of events may pause for as long as its source has nothing to say. */
+	if (exchange->sink != SINK_FEED && conn_age_ms(hub, conn) > hub->config.body_timeout_ms)
+		request_timed_out(hub, conn, REASON_BODY_TIMEOUT);
+}
+
+static void visit(struct sweep *sweep, struct hub *hub, struct conn *conn)
+{
+	if (conn->flags & CONN_DOOMED)
+		return;
+	switch ((enum conn_state)conn->state) {
+	case CONN_FREE: break;
+	case CONN_HEAD: visit_head(hub, conn); break;
+	case CONN_BODY: visit_body(hub, conn); break;
+	case CONN_REPLY:
+		if (conn_age_ms(hub, conn) > hub->config.stall_timeout_ms)
+			conn_doom(hub, conn, REASON_STALLED);
+		break;
+	case CONN_STREAM:
+		if (conn->flags & CONN_LIVE)
+			visit_live(hub, conn);
+		else
+			visit_walking(sweep, hub, conn);
+		break;
+	case CONN_LINGER:
+		if (conn_age_ms(hub, conn) > LINGER_MS)
+			conn_doom(hub, conn, (enum stats_reason)conn->reason);
+		break;
+	}
+}
+
+bool sweep_fire(struct sweep *sweep, struct hub *hub)
+{
+	uint32_t end;
+
+	if (loop_read_timer(sweep->timer_fd) == 0)
+		return false;
+	end = hub->conns.high - sweep->at < sweep->slice ? hub->conns.high
+							 : sweep->at + sweep->slice;
+	for (; sweep->at < end; sweep->at++)
+		visit(sweep, hub, conns_at(&hub->conns, sweep->at));
+	if (sweep->at < hub->conns.high)
+		return false;
+	round_begin(sweep, hub);
+	return true;
+}

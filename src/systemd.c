@@ -1,0 +1,95 @@
+/*
+ * systemd: one datagram to the manager for each thing it should know. See systemd.h.
+ *
+ * Only the environment is trusted to say who the manager is; whatever is wrong with it or with the
+ * socket means that nobody listens, and then nothing happens.
+ */
+#include "systemd.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "str.h"
+
+enum { MESSAGE_SIZE = 1024 };
+
+/* The address that name stands for: its length, or 0 if it is none that we speak. */
+static socklen_t address_of(struct str name, struct sockaddr_un *address)
+{
+	bool is_abstract = str_starts(name, STR("@"));
+
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (name.n < 2 || name.n >= sizeof(address->sun_path) || (!is_abstract && name.p[0] != '/'))
+		return 0;
+	memcpy(address->sun_path, name.p, name.n);
+	if (is_abstract)
+		address->sun_path[0] = '\0';
+	/* A path counts with its NUL; an abstract name ends where the length says. */
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + name.n + !is_abstract);
+}
+
+static int notify_open(void)
+{
+	struct sockaddr_un address;
+	socklen_t len = address_of(str_of(getenv("NOTIFY_SOCKET")), &address);
+	int fd;
+
+	if (len == 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, len) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static uint64_t watchdog_read(void)
+{
+	const char *pid_text = getenv("WATCHDOG_PID");
+	uint64_t usec, pid;
+
+	if (str_to_u64(str_of(getenv("WATCHDOG_USEC")), UINT64_MAX, &usec) || usec == 0)
+		return 0;
+	if (pid_text &&
+	    (str_to_u64(str_of(pid_text), UINT64_MAX, &pid) || pid != (uint64_t)getpid()))
+		return 0;
+	return usec < 2000 ? 1 : usec / 2000;
+}
+
+void systemd_init(struct systemd *systemd)
+{
+	*systemd = (struct systemd){ .notify_fd = notify_open(), .watchdog_ms = watchdog_read() };
+}
+
+void systemd_done(struct systemd *systemd)
+{
+	if (systemd->notify_fd >= 0)
+		close(systemd->notify_fd);
+	systemd->notify_fd = -1;
+}
+
+void systemd_notify(const struct systemd *systemd, const char *format, ...)
+{
+	char message[MESSAGE_SIZE];
+	va_list args;
+	int len;
+
+	if (systemd->notify_fd < 0)
+		return;
+	va_start(args, format);
+	len = vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	if (len <= 0)
+		return;
+	if ((size_t)len >= sizeof(message))
+		len = sizeof(message) - 1;
+	/* A manager that does not take it now has its reasons; there is nobody else to tell. */
+	(void)!send(systemd->notify_fd, message, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}

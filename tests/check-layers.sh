@@ -1,0 +1,52 @@
+#!/bin/sh
+# Checks the layers of the rooms: each header compiles alone, and each file includes only rooms of
+# its own layer and of those below.
+set -eu
+
+layers=$(
+	cat <<-'ROOMS'
+		0 str buf log clock assets version
+		1 http httpbody httpvalue staticmeta uri sse eventid json feed
+		2 loop sock systemd beneath
+		3 ring topic value options config stats peer
+		4 hub conn exchange own request reply route stream subscribe publish
+		4 staticfile broadcast sweep ticker source listener
+		5 main server
+	ROOMS
+)
+
+layer_of() {
+	echo "$layers" | awk -v room="$1" '{ for (i = 2; i <= NF; i++) if ($i == room) print $1 }'
+}
+
+result=0
+complain() {
+	echo "check-layers: $*" >&2
+	result=1
+}
+
+for file in include/*.h src/*.c; do
+	room=$(basename "${file%.[ch]}")
+	own=$(layer_of "$room")
+	if [ -z "$own" ]; then
+		complain "$file: the table in tests/check-layers.sh does not name its layer"
+		continue
+	fi
+	# Names of rooms are single words.
+	# shellcheck disable=SC2013
+	for other in $(sed -n 's/^#include "\(.*\)\.h"$/\1/p' "$file"); do
+		its=$(layer_of "$other")
+		if [ -z "$its" ]; then
+			complain "$file includes $other.h, which is no room"
+		elif [ "$its" -gt "$own" ]; then
+			complain "$file (layer $own) includes $other.h (layer $its)"
+		fi
+	done
+done
+
+for header in include/*.h; do
+	echo "#include \"${header#include/}\"" |
+		${CC:-cc -std=c11 -D_GNU_SOURCE -Iinclude} -fsyntax-only -x c - ||
+		complain "$header does not compile alone"
+done
+exit "$result"

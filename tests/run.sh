@@ -1,0 +1,26 @@
+#!/bin/sh
+# Runs a Criterion binary with the given arguments, and fails also where a sanitizer had something
+# to say: a leak alone does not fail a Criterion test, and the daemon that a test started is another
+# process.
+#
+#	tests/run.sh BINARY [ARGUMENT...]
+set -eu
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT INT TERM
+reports=$work/reports
+mkdir "$reports" "$work/tmp"
+export TMPDIR="$work/tmp"
+
+export ASAN_OPTIONS="log_path=$reports/asan:detect_stack_use_after_return=1"
+export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
+export LC_ALL=C
+
+result=0
+"$@" --timeout 120 || result=$?
+for report in "$reports"/*; do
+	[ -s "$report" ] || continue
+	cat "$report" >&2
+	result=1
+done
+exit "$result"
