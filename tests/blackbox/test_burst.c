@@ -178,10 +178,11 @@ Test(burst, event_larger_than_the_ring_is_refused)
 	struct client c;
 	struct response r;
 	struct reader s;
-	char *big = malloc(SIZE);
+	char *big = malloc(SIZE), id[ID_TEXT], target[128];
 
 	memset(big, 'x', SIZE);
 	daemon_begin(&d, OPTIONS(QUIET, "--ring-bytes", "64K"));
+	publish(&d, "/publish", "begin", id);
 	publish(&d, "/publish", "before", NULL);
 	client_open_control(&c, &d);
 	client_sendf(&c, "POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", SIZE);
@@ -190,7 +191,8 @@ Test(burst, event_larger_than_the_ring_is_refused)
 	cr_expect(r.status == 413 || r.status == 400, "%d", r.status);
 	response_done(&r);
 	client_close(&c);
-	reader_open(&s, &d, "/sse?since=1h", "");
+	snprintf(target, sizeof(target), "/sse?since=%s", id);
+	reader_open(&s, &d, target, "");
 	publish(&d, "/publish", "after", NULL);
 	reader_wait(&s, 2);
 	cr_expect_str_eq(s.events[0].data, "before");

@@ -9,11 +9,14 @@
 #include "reader.h"
 
 /* A command that runs beside the test; its output is read line by line. */
-static FILE *run(const char *format, const struct daemon *d)
+__attribute__((format(printf, 1, 2))) static FILE *run(const char *format, ...)
 {
 	char command[512];
+	va_list args;
 
-	snprintf(command, sizeof(command), format, d->port, d->control);
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
 	FILE *pipe = popen(command, "re");
 
 	cr_assert(pipe, "no shell");
@@ -35,7 +38,7 @@ Test(curl, follows_a_stream_to_its_end)
 	struct daemon d;
 
 	daemon_begin(&d, NULL);
-	FILE *curl = run("exec curl -sS -N http://127.0.0.1:%1$d/sse 2>&1", &d);
+	FILE *curl = run("exec curl -sS -N http://127.0.0.1:%d/sse 2>&1", d.port);
 
 	expect_line(curl, "data: welcome to server sent event");
 	publish(&d, "/publish?event=e", "hello\nworld", NULL);
@@ -60,7 +63,7 @@ Test(curl, publishes_on_the_control_socket)
 
 	daemon_begin(&d, OPTIONS(QUIET));
 	reader_open(&s, &d, "/sse", "");
-	FILE *curl = run("curl -sS --unix-socket %2$s -d hello http://localhost/publish", &d);
+	FILE *curl = run("curl -sS --unix-socket %s -d hello http://localhost/publish", d.control);
 	char answer[256] = "";
 
 	cr_assert(fgets(answer, sizeof(answer), curl));
@@ -111,9 +114,9 @@ Test(curl, sends_a_big_body_with_expect_continue)
 
 	daemon_begin(&d, OPTIONS(QUIET, "--max-body", "3M"));
 	reader_open(&s, &d, "/sse", "");
-	FILE *curl = run("head -c 2000000 /dev/zero | tr '\\0' x | curl -sS --unix-socket %2$s "
+	FILE *curl = run("head -c 2000000 /dev/zero | tr '\\0' x | curl -sS --unix-socket %s "
 			 "-H 'Expect: 100-continue' --data-binary @- http://localhost/publish",
-			 &d);
+			 d.control);
 	char answer[256] = "";
 
 	cr_assert(fgets(answer, sizeof(answer), curl));

@@ -102,7 +102,6 @@ static const struct refusal bodies[] = {
 	{ 400, STR(POST "Content-Length: 0x1\r\n\r\na") },
 	{ 400, STR(POST "Content-Length: 1a\r\n\r\na") },
 	{ 400, STR(POST "Content-Length:\r\n\r\n") },
-	{ 400, STR(POST "Content-Length: 18446744073709551617\r\n\r\na") },
 	{ 501, STR(POST "Transfer-Encoding: gzip\r\n\r\na") },
 	{ 501, STR(POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n") },
 	{ 400, STR("POST /publish HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n") },
@@ -113,7 +112,7 @@ static const struct refusal bodies[] = {
 	{ 400, STR(POST "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n") },
 	{ 400, STR(POST "Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\na") },
 	{ 400, STR(POST "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\na") },
-	{ 413, STR(POST "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\na") },
+	{ 413, STR(POST "Content-Length: 18446744073709551617\r\n\r\na") },
 	{ 413, STR(POST "Content-Length: 1025\r\n\r\na") },
 	{ 413, STR(POST "Content-Length: 18446744073709551615\r\n\r\na") },
 	{ 413, STR(POST "Expect: 100-continue\r\nContent-Length: 1025\r\n\r\n") },
@@ -126,6 +125,16 @@ Test(http, refuses_bodies_that_are_wrong_or_too_long)
 	daemon_begin(&d, OPTIONS("--control", "127.0.0.1:0", "--max-body", "1K"));
 	d.port = d.control_port;
 	expect_refusals(&d, bodies, ROWS(bodies));
+
+	/* Chunks that are each short enough, but not all together. */
+	struct buf text;
+
+	buf_init(&text, 8192);
+	buf_add(&text, STR(POST "Transfer-Encoding: chunked\r\n\r\n"));
+	for (int i = 0; i < 5; i++)
+		buf_addf(&text, "100\r\n%0256d\r\n", i);
+	expect_refusals(&d, &(struct refusal){ 413, buf_str(&text) }, 1);
+	buf_done(&text);
 	daemon_stop(&d);
 }
 
@@ -377,7 +386,6 @@ Test(http, absolute_form_empty_line_and_later_minor_versions_are_fine)
 		"GET /healthz HTTP/1.7\r\n" HOST END,
 		"GET /healthz?x=y HTTP/1.1\r\nhost:a\r\nX:\r\n\r\n",
 		"GET /healthz HTTP/1.1\r\nHost: [::1]:3000\r\n\r\n",
-		"GET /healthz HTTP/1.1\r\nHost:\r\n\r\n",
 		"GET /healthz HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc",
 	};
 	struct daemon d;

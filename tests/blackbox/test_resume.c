@@ -96,11 +96,30 @@ Test(resume, header_of_the_reconnecting_browser_wins_over_the_query)
 	daemon_stop(&d);
 }
 
+Test(resume, from_the_welcome_brings_all_that_came_after_it)
+{
+	char ids[EVENTS][ID_TEXT], fields[128];
+	struct daemon d;
+	struct reader s;
+
+	daemon_begin(&d, NULL);
+	publish_numbers(&d, "/publish", 0, 5, ids);
+	reader_open(&s, &d, "/sse", "");
+	reader_wait(&s, 1);
+	snprintf(fields, sizeof(fields), "Last-Event-ID: %s\r\n", s.events[0].id);
+	reader_abort(&s);
+	publish_numbers(&d, "/publish", 5, EVENTS, ids);
+	reader_open(&s, &d, "/sse", fields);
+	expect_numbers(&s, 5, EVENTS);
+	reader_close(&s);
+	daemon_stop(&d);
+}
+
 Test(resume, since_a_time_brings_what_was_retained_since_then)
 {
 	static const char *const targets[] = { "/sse?since=10m", "/sse?since=600s",
 					       "/sse?since=1h" };
-	char ids[EVENTS][ID_TEXT];
+	char ids[EVENTS][ID_TEXT], data[16];
 	struct daemon d;
 	struct reader s;
 
@@ -108,7 +127,13 @@ Test(resume, since_a_time_brings_what_was_retained_since_then)
 	publish_numbers(&d, "/publish", 0, EVENTS, ids);
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
 		reader_open(&s, &d, targets[i], "");
-		expect_numbers(&s, 0, EVENTS);
+		/* That it was not there ten minutes ago, it says. */
+		reader_wait(&s, EVENTS + 1);
+		cr_expect_str_eq(s.events[0].type, "gap");
+		for (int j = 0; j < EVENTS; j++) {
+			snprintf(data, sizeof(data), "%d", j);
+			cr_expect_str_eq(s.events[j + 1].data, data);
+		}
 		reader_close(&s);
 	}
 	daemon_stop(&d);

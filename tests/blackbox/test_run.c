@@ -5,9 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "reader.h"
@@ -132,7 +130,7 @@ Test(run, port_in_use_is_a_clear_line_and_exit_1)
 	snprintf(address, sizeof(address), "127.0.0.1:%d", first.port);
 	daemon_init(&second);
 	cr_expect(daemon_run(&second, OPTIONS("--listen", address)) == 1);
-	cr_expect(daemon_has_said(&second, address) && daemon_has_said(&second, "in use"), "%s",
+	cr_expect(daemon_has_said(&second, address) && daemon_has_said(&second, "already"), "%s",
 		  second.log.p);
 	daemon_done(&second);
 	daemon_stop(&first);
@@ -190,7 +188,7 @@ Test(run, control_socket_of_a_running_daemon_is_left_alone)
 	daemon_init(&second);
 	cr_expect(daemon_run(&second, OPTIONS("--listen", "127.0.0.1:0", "--control", address)) ==
 		  1);
-	cr_expect(daemon_has_said(&second, "in use"), "%s", second.log.p);
+	cr_expect(daemon_has_said(&second, "already"), "%s", second.log.p);
 	daemon_done(&second);
 	publish(&first, "/publish", "x", NULL);
 	daemon_stop(&first);
@@ -235,14 +233,12 @@ Test(run, drain_has_an_end_though_a_reader_has_stopped)
 {
 	struct daemon d;
 	struct client c;
-	int small = 2048;
 	char big[16001];
 
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
 	daemon_begin(&d, OPTIONS("--drain", "200ms", "--sndbuf", "16K"));
-	client_open(&c, &d);
-	setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	client_open_narrow(&c, &d);
 	client_sendf(&c, "GET /sse HTTP/1.1\r\nHost: a\r\n\r\n");
 	client_need(&c, 15);
 	for (int i = 0; i < 50; i++)

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "metrics.h"
 #include "reader.h"
@@ -15,10 +14,7 @@ enum { BIG = 16000 };
 /* A stream whose client has little room and reads nothing but the head. */
 static void open_stopped(struct client *c, const struct daemon *d, const char *target)
 {
-	int small = 2048;
-
-	client_open(c, d);
-	setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	client_open_narrow(c, d);
 	client_sendf(c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target);
 	client_need(c, 15);
 }

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "reader.h"
@@ -310,7 +309,6 @@ Test(files, big_file_to_a_slow_reader_does_not_hold_up_a_stream)
 	struct response r;
 	struct reader s;
 	char *bytes = malloc(SIZE), data[32];
-	int small = 4096;
 
 	for (size_t i = 0; i < SIZE; i++)
 		bytes[i] = (char)(i * 2654435761u >> 13);
@@ -318,8 +316,7 @@ Test(files, big_file_to_a_slow_reader_does_not_hold_up_a_stream)
 	daemon_file(&d, "root/big.bin", (struct str){ bytes, SIZE });
 	daemon_start(&d, OPTIONS(QUIET, "--root", daemon_path(&d, "root")));
 	reader_open(&s, &d, "/sse", "");
-	client_open(&c, &d);
-	setsockopt(c.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	client_open_narrow(&c, &d);
 	client_sendf(&c, "GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n"
 			 "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
 	client_read_head(&c, &r);

@@ -40,7 +40,6 @@ Test(stream, begins_with_retry_and_welcome)
 	cr_expect(s.retry_ms == 3000 && s.retries == 1);
 	cr_expect_str_eq(s.events[0].data, "welcome to server sent event");
 	cr_expect_str_eq(s.events[0].type, "message");
-	cr_expect_str_eq(s.events[0].id, "");
 	cr_expect(strncmp(s.text.p, "retry: 3000\n", 12) == 0);
 	reader_close(&s);
 	daemon_stop(&d);

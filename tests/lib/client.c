@@ -15,24 +15,42 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 65536 };
+enum {
+	READ_SIZE = 65536,
+	/* Two segments of the loopback interface: with less, TCP crawls on for other reasons than
+	 * the tests'. */
+	NARROW_BYTES = 128 * 1024,
+};
 
-static void client_connect(struct client *c, int family, const void *address, socklen_t size)
+static void client_connect(struct client *c, int family, const void *address, socklen_t size,
+			   int receive_bytes)
 {
 	memset(c, 0, sizeof(*c));
 	buf_init(&c->in, SIZE_MAX);
 	c->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert(c->fd >= 0, "socket: %s", strerror(errno));
+	if (receive_bytes)
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
 	cr_assert(connect(c->fd, address, size) == 0, "connect: %s", strerror(errno));
 }
 
-void client_open_port(struct client *c, int port)
+static void open_tcp(struct client *c, int port, int receive_bytes)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_port = htons((uint16_t)port),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
-	client_connect(c, AF_INET, &address, sizeof(address));
+	client_connect(c, AF_INET, &address, sizeof(address), receive_bytes);
+}
+
+void client_open_port(struct client *c, int port)
+{
+	open_tcp(c, port, 0);
+}
+
+void client_open_narrow(struct client *c, const struct daemon *d)
+{
+	open_tcp(c, d->port, NARROW_BYTES);
 }
 
 void client_open(struct client *c, const struct daemon *d)
@@ -45,7 +63,7 @@ void client_open_control(struct client *c, const struct daemon *d)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", d->control);
-	client_connect(c, AF_UNIX, &address, sizeof(address));
+	client_connect(c, AF_UNIX, &address, sizeof(address), 0);
 }
 
 void client_close(struct client *c)

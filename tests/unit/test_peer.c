@@ -1,0 +1,43 @@
+/*
+ * peer: conns of each address, counted up and down.
+ */
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "peer.h"
+
+static struct in6_addr address(uint32_t i)
+{
+	struct in6_addr ip = { 0 };
+
+	memcpy(&ip.s6_addr[12], &i, sizeof(i));
+	ip.s6_addr[10] = ip.s6_addr[11] = 0xff;
+	return ip;
+}
+
+Test(peer, addresses_are_counted_apart_and_forgotten_when_the_last_conn_goes)
+{
+	enum { MANY = 5000 };
+	static uint32_t index[MANY];
+	struct peers peers;
+
+	cr_assert_eq(peers_init(&peers), 0);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < MANY; i++) {
+			struct in6_addr ip = address(i % (MANY / 2));
+
+			index[i] = peers_enter(&peers, &ip);
+			cr_assert_neq(index[i], 0);
+			cr_assert_eq(peers_conns(&peers, index[i]), i < MANY / 2 ? 1 : 2);
+		}
+		for (uint32_t i = 0; i < MANY / 2; i++)
+			cr_assert_eq(index[i], index[i + MANY / 2]);
+		for (uint32_t i = 0; i < MANY; i++)
+			peers_leave(&peers, index[i]);
+		cr_assert_leq(peers.count, MANY / 2 + 1, "entries are used again");
+	}
+	cr_assert_eq(peers_conns(&peers, 0), 0);
+	peers_leave(&peers, 0);
+	peers_done(&peers);
+}

@@ -1,0 +1,95 @@
+/*
+ * sock: addresses as an operator writes them, and what is wrong with others.
+ */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sock.h"
+
+Test(sock, addresses_are_understood)
+{
+	static const struct {
+		const char *text, *host, *port, *path;
+	} good[] = {
+		{ "3000", "", "3000", "" },
+		{ ":3000", "", "3000", "" },
+		{ "127.0.0.1:80", "127.0.0.1", "80", "" },
+		{ "[::1]:3000", "::1", "3000", "" },
+		{ "localhost:65535", "localhost", "65535", "" },
+		{ "unix:/run/x.sock", "", "", "/run/x.sock" },
+		{ "unix:@abstract", "", "", "@abstract" },
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct sock_address address;
+
+		cr_assert_null(sock_parse(good[i].text, &address), "%s", good[i].text);
+		cr_assert_str_eq(address.host, good[i].host);
+		cr_assert_str_eq(address.port, good[i].port);
+		cr_assert_str_eq(address.path, good[i].path);
+		cr_assert_eq(address.is_unix, good[i].path[0] != '\0');
+	}
+}
+
+Test(sock, other_texts_are_refused)
+{
+	static const char *const bad[] = { "",        "http",   "127.0.0.1",  "127.0.0.1:",
+					   ":x",      "::1:80", "host:65536", "host:-1",
+					   "host:8o", "unix:",  "host:000080" };
+	char text[400] = "unix:/";
+	struct sock_address address;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_assert_not_null(sock_parse(bad[i], &address), "%s", bad[i]);
+	memset(text + 6, 'p', 200);
+	cr_assert_not_null(sock_parse(text, &address));
+	memset(text, 'h', 300);
+	strcpy(text + 300, ":80");
+	cr_assert_not_null(sock_parse(text, &address));
+}
+
+Test(sock, a_port_in_use_is_said_and_a_name_is_written_as_a_url)
+{
+	struct sock_address address;
+	struct buf name;
+	int first, second;
+
+	buf_init(&name, 100);
+	cr_assert_null(sock_parse("127.0.0.1:0", &address));
+	first = sock_listen(&address, 0);
+	cr_assert_geq(first, 0);
+	sock_name(first, &name);
+	cr_assert(str_starts(buf_str(&name), STR("http://127.0.0.1:")));
+	buf_add_char(&name, '\0');
+	cr_assert_null(sock_parse(name.p + 7, &address));
+	second = sock_listen(&address, 0);
+	cr_assert_eq(second, -EADDRINUSE);
+	close(first);
+	buf_done(&name);
+}
+
+Test(sock, a_dead_unix_socket_is_replaced_and_a_living_one_is_not)
+{
+	char folder[] = "/tmp/ssecast-sock-XXXXXX", text[64];
+	struct sock_address address;
+	int first, second;
+
+	cr_assert_not_null(mkdtemp(folder));
+	snprintf(text, sizeof(text), "unix:%s/s", folder);
+	cr_assert_null(sock_parse(text, &address));
+	first = sock_listen(&address, 0);
+	cr_assert_geq(first, 0);
+	cr_assert_eq(sock_listen(&address, 0), -EADDRINUSE);
+	close(first);
+	second = sock_listen(&address, 0);
+	cr_assert_geq(second, 0);
+	close(second);
+	unlink(text + 5);
+	rmdir(folder);
+}
