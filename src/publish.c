@@ -69,7 +69,7 @@ static const char *form_read(struct publish_form *form, const struct http_reques
 	struct str query = request->query, name, value;
 	const char *wrong = NULL;
 
-	if (path_topic.n)
+	if (path_topic.p)
 		wrong = form_topic(form, path_topic, false);
 	while (!wrong && uri_query_next(&query, &name, &value))
 		if (uri_eq(name, true, STR("topic")))
@@ -84,15 +84,18 @@ static const char *form_read(struct publish_form *form, const struct http_reques
 }
 
 /* The daemon's own topics are not for publishers. Returns NULL or a sentence. */
-static const char *check_topics(const struct event *event)
+static const char *check_topics(struct hub *hub, const struct event *event)
 {
-	for (size_t i = 0; i < event->topic_count; i++)
-		if (event->topics[i].n && event->topics[i].p[0] == '$')
-			return "Topics that begin with $ are the daemon's own.";
+	for (size_t i = 0; i < event->topic_count; i++) {
+		if (event->topics[i].n == 0 || event->topics[i].p[0] != '$')
+			continue;
+		hub->stats.events_refused++;
+		return "Topics that begin with $ are the daemon's own.";
+	}
 	return NULL;
 }
 
-/* Publishes the form's event with that data; data_less only asks whether it could be. */
+/* Publishes the form's event with that data, or only asks whether it could be. */
 static const char *form_publish(struct hub *hub, const struct publish_form *form, struct str data,
 				bool only_check, struct broadcast_receipt *receipt, int *status)
 {
@@ -108,7 +111,7 @@ static const char *form_publish(struct hub *hub, const struct publish_form *form
 	for (size_t i = 0; i < form->topic_count; i++)
 		str_cut(&rest, '\0', &topics[i]);
 	*status = 400;
-	wrong = check_topics(&event);
+	wrong = check_topics(hub, &event);
 	if (!wrong)
 		wrong = only_check ? sse_check(&event)
 				   : broadcast_event(hub, &event, receipt, status);
@@ -156,6 +159,7 @@ void publish_open(struct hub *hub, struct conn *conn, const struct http_request 
 	if (!wrong)
 		wrong = form_publish(hub, &exchange->form, STR(""), true, &receipt, &status);
 	if (wrong) {
+		hub->stats.events_refused++;
 		reply_text(hub, conn, 400, "%s", wrong);
 	} else if (str_eq_nocase(type, STR("application/x-ndjson"))) {
 		feed_open(hub, conn, FEED_NDJSON);
@@ -213,7 +217,7 @@ static const char *feed_publish(void *context, const struct event *event)
 	const struct feed_context *feed = context;
 	struct exchange *exchange = exchange_of(feed->hub, feed->conn);
 	struct broadcast_receipt receipt;
-	const char *wrong = check_topics(event);
+	const char *wrong = check_topics(feed->hub, event);
 
 	exchange->refused = 400;
 	if (!wrong)

@@ -14,7 +14,7 @@ typedef void handler(struct hub *hub, struct conn *conn, const struct http_reque
 
 struct route {
 	struct str path;  /* exact; with a rest, also everything below it */
-	bool takes_rest;  /* what follows "/" is given to the handler */
+	bool takes_rest;  /* what follows "/" is given to the handler; NULL = not even the slash */
 	bool is_control;  /* only on control listeners */
 	bool has_cors;    /* pages of other origins may use it, as --cors-origin says */
 	unsigned methods; /* set of enum http_method; OPTIONS is always answered */
@@ -81,8 +81,10 @@ static bool route_fits(const struct route *route, const struct conn *conn, struc
 	if (!str_starts(path, route->path))
 		return false;
 	*rest = str_from(path, route->path.n);
-	if (rest->n == 0)
+	if (rest->n == 0) {
+		rest->p = NULL;
 		return true;
+	}
 	if (!route->takes_rest || rest->p[0] != '/')
 		return false;
 	*rest = str_from(*rest, 1);

@@ -55,7 +55,7 @@ static const char *wanted_read(struct wanted *wanted, const struct conn *conn,
 	struct str query = request->query, name, value;
 	const char *wrong = NULL;
 
-	if (path_topic.n)
+	if (path_topic.p)
 		wrong = wanted_add(wanted, conn, path_topic, false);
 	while (!wrong && uri_query_next(&query, &name, &value))
 		if (str_eq(name, STR("topic")))
