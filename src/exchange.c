@@ -47,6 +47,7 @@ void exchanges_done(struct exchanges *exchanges)
 	for (uint32_t i = 1; i < exchanges->count; i++)
 		exchange_free(exchanges->table[i]);
 	free(exchanges->table);
+	free(exchanges->free);
 	exchanges_init(exchanges);
 }
 
