@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "conn.h"
+#include "log.h"
 #include "loop.h"
 #include "ring.h"
 #include "stats.h"
@@ -28,6 +29,7 @@ struct hub {
 	uint64_t random;             /* state of hub_random(): for jitter only */
 	uint64_t started_ms;         /* monotonic */
 	uint64_t lag_bytes_max;      /* largest lag seen by the last sweep */
+	struct log_limit cut_log;    /* for connections that are cut */
 	bool draining;               /* the daemon stops: no new streams */
 };
 

@@ -18,6 +18,8 @@
 #include "hub.h"
 #include "stream.h"
 
+enum { CUTS_LOGGED = 10 }; /* in ten seconds */
+
 _Static_assert(sizeof(struct conn) <= 64, "a conn is one cache line");
 
 static size_t table_bytes(uint32_t capacity)
@@ -204,11 +206,29 @@ void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason)
 	agenda_add(&hub->conns, conn);
 }
 
+/* Who is cut for a fault that an operator can do something about is named in the log. */
+static void log_cut(struct hub *hub, const struct conn *conn)
+{
+	struct buf who;
+
+	if (conn->reason != REASON_LAGGED && conn->reason != REASON_STALLED &&
+	    conn->reason != REASON_NO_MEMORY)
+		return;
+	if (!log_allow(&hub->cut_log, hub->now_ms, CUTS_LOGGED, "cut connections"))
+		return;
+	buf_init(&who, 64);
+	conn_name(hub, conn, &who);
+	log_info("a connection from %.*s was cut: %s", STR_ARG(buf_str(&who)),
+		 stats_reason((enum stats_reason)conn->reason));
+	buf_done(&who);
+}
+
 static void conn_close(struct hub *hub, struct conn *conn)
 {
 	struct conns *conns = &hub->conns;
 
 	hub->stats.disconnects[conn->reason]++;
+	log_cut(hub, conn);
 	if (conn->exchange)
 		exchange_return(&conns->exchanges, conn->exchange);
 	peers_leave(&conns->peers, conn->peer);
