@@ -26,6 +26,7 @@ struct hub {
 	struct staticfiles *files;   /* owned by the server */
 	struct buf publish_token;    /* empty = nobody publishes on public listeners */
 	uint64_t now_ms;             /* monotonic, of this turn */
+	uint64_t clients_max;        /* --max-clients, or less if descriptors are fewer */
 	uint64_t random;             /* state of hub_random(): for jitter only */
 	uint64_t started_ms;         /* monotonic */
 	uint64_t lag_bytes_max;      /* largest lag seen by the last sweep */

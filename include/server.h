@@ -28,10 +28,11 @@ struct server {
 };
 
 /*
- * Opens everything that the configuration (taken) asks for. 0; or -errno after a sentence to
- * the log. In every case server_done() follows.
+ * Opens everything that the configuration (taken) asks for, for clients_max clients. 0; or -errno
+ * after a sentence to the log. In every case server_done() follows.
  */
-int server_init(struct server *server, const struct config *config, int argc, char **argv);
+int server_init(struct server *server, const struct config *config, uint64_t clients_max, int argc,
+		char **argv);
 void server_done(struct server *server);
 
 /* Runs until it is told to end. 0, or -errno after a sentence to the log. */

@@ -125,7 +125,7 @@ static bool is_over_limit(const struct hub *hub, const struct conn *conn)
 {
 	uint64_t per_ip = hub->config.clients_per_ip_max;
 
-	if (hub->conns.count > hub->config.clients_max)
+	if (hub->conns.count > hub->clients_max)
 		return true;
 	return per_ip && conn->peer && peers_conns(&hub->conns.peers, conn->peer) > per_ip;
 }

@@ -17,28 +17,28 @@
 enum { FILES_RESERVED = 64 };
 
 /*
- * Raises the soft limit of descriptors to the hard one, and --max-clients is lowered to what fits,
- * so that running out is answered and not suffered.
+ * Raises the soft limit of descriptors to the hard one. Returns for how many clients there is room:
+ * --max-clients or less, so that running out is answered and not suffered.
  */
-static void fit_descriptors(struct config *config)
+static uint64_t fit_clients(uint64_t wanted)
 {
 	struct rlimit limit;
 	uint64_t room;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
+		return wanted;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		log_warning("the limit of open files could not be raised");
 	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur <= FILES_RESERVED + CONN_SPARE)
-		return;
+		return wanted;
 	room = limit.rlim_cur - FILES_RESERVED - CONN_SPARE;
-	if (config->clients_max <= room)
-		return;
+	if (wanted <= room)
+		return wanted;
 	log_info("room for %llu clients, not %llu: the limit of open files is %llu",
-		 (unsigned long long)room, (unsigned long long)config->clients_max,
+		 (unsigned long long)room, (unsigned long long)wanted,
 		 (unsigned long long)limit.rlim_cur);
-	config->clients_max = room;
+	return room;
 }
 
 /* What a person can do with it, to begin with. */
@@ -76,8 +76,7 @@ static int run(struct config *config, int argc, char **argv)
 	log_level = (enum log_level)config->log_level;
 	log_init();
 	log_info("ssecastd %s", SSECAST_VERSION);
-	fit_descriptors(config);
-	err = server_init(&server, config, argc, argv);
+	err = server_init(&server, config, fit_clients(config->clients_max), argc, argv);
 	if (!err) {
 		if (server.systemd.notify_fd < 0)
 			say_try(&server);

@@ -240,7 +240,8 @@ static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
 		return;
 	}
 	exchange_count(&hub->conns.exchanges, exchange);
-	if (conn->state == CONN_HEAD && exchange_has_output(exchange) && !own_send(hub, conn))
+	/* Answers do not wait for the rest of the next request. */
+	if (takes_input(conn) && !own_send(hub, conn) && conn->state == CONN_HEAD)
 		conn->state = CONN_REPLY;
 }
 

@@ -3,6 +3,9 @@
  */
 #include "route.h"
 
+#include <arpa/inet.h>
+#include <string.h>
+
 #include "publish.h"
 #include "reply.h"
 #include "staticfile.h"
@@ -138,9 +141,27 @@ static void answer_not_allowed(struct hub *hub, struct conn *conn, const struct 
 	buf_done(&fields);
 }
 
+/* Whether a host (with or without a port) is a number or this machine, and so not in anybody's DNS.
+ */
+static bool is_fixed_host(struct str host)
+{
+	struct in_addr v4;
+	char text[INET_ADDRSTRLEN] = "";
+	struct str name = { host.p, str_find(host, ':') };
+
+	if (host.n && host.p[0] == '[')
+		return true;
+	if (str_eq_nocase(name, STR("localhost")))
+		return true;
+	if (name.n >= sizeof(text))
+		return false;
+	memcpy(text, name.p, name.n);
+	return inet_pton(AF_INET, text, &v4) == 1;
+}
+
 /*
  * Whether a page of another site is behind the request: a browser then names its Origin, which is
- * not where the request went to.
+ * not where the request went to. A name that somebody's DNS turned into our address does not help.
  */
 static bool is_from_elsewhere(const struct http_request *request)
 {
@@ -155,7 +176,7 @@ static bool is_from_elsewhere(const struct http_request *request)
 		host = str_from(*origin, sizeof("https://") - 1);
 	else
 		return true;
-	return !str_eq_nocase(host, request->host);
+	return !str_eq_nocase(host, request->host) || !is_fixed_host(host);
 }
 
 /*

@@ -99,7 +99,7 @@ static int init_inside(struct server *server)
 		return fail("make a ring of --ring-bytes", err);
 	if ((err = topics_init(&hub->topics, &hub->ring)))
 		return fail("make the table of topics", err);
-	if ((err = conns_init(&hub->conns, config->clients_max)))
+	if ((err = conns_init(&hub->conns, hub->clients_max)))
 		return fail("make a table for --max-clients", err);
 	if ((err = sweep_init(&server->sweep, hub)) || (err = ticker_init(&server->ticker, hub)))
 		return fail("make a timer", err);
@@ -108,7 +108,8 @@ static int init_inside(struct server *server)
 	return 0;
 }
 
-int server_init(struct server *server, const struct config *config, int argc, char **argv)
+int server_init(struct server *server, const struct config *config, uint64_t clients_max, int argc,
+		char **argv)
 {
 	struct hub *hub = &server->hub;
 	int err;
@@ -117,6 +118,7 @@ int server_init(struct server *server, const struct config *config, int argc, ch
 	server->sweep.timer_fd = server->ticker.timer_fd = server->source.fd = -1;
 	server->files.root_fd = hub->loop.epoll_fd = hub->ring.fd = hub->conns.fd = -1;
 	hub->config = *config;
+	hub->clients_max = clients_max;
 	hub->listeners = &server->listeners;
 	hub->files = &server->files;
 	hub->now_ms = hub->started_ms = clock_mono_ms();
@@ -261,7 +263,7 @@ static bool turn_end(struct server *server)
 	bool more;
 
 	broadcast_flush(hub);
-	if (conns_bury(hub) > 0)
+	if (conns_bury(hub) > 0 || hub->conns.count == 0)
 		listeners_resume(&server->listeners);
 	more = listeners_accept(&server->listeners, hub);
 	sweep_wake(&server->sweep, hub);

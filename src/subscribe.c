@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "broadcast.h"
 #include "clock.h"
 #include "reply.h"
 #include "stream.h"
@@ -195,12 +196,15 @@ static void say_gap(struct hub *hub, struct buf *out, enum topic_framing framing
 		    const struct start *start)
 {
 	struct eventid floor = hub->ring.header->floor;
+	struct str from = buf_str(&start->from);
 	char text[EVENTID_TEXT_MAX];
 	struct buf data;
 
 	buf_init(&data, 1 << 16);
 	buf_add(&data, STR("{\"from\":\""));
-	buf_add_json(&data, buf_str(&start->from));
+	/* What never was an id of ours is not repeated. */
+	if (from.n <= SSE_ID_MAX && str_is_utf8(from))
+		buf_add_json(&data, from);
 	buf_add(&data, STR("\",\"floor\":\""));
 	buf_add(&data, (struct str){ text, eventid_write(text, floor) });
 	buf_addf(&data, "\",\"reason\":\"%s\"}", start->gap);
@@ -257,6 +261,10 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wanted 
 		refuse_join(hub, conn, err);
 		return;
 	}
+	/* It has an event that others will only get at the end of this turn: let them have it now.
+	 */
+	if (start->record > hub->ring.header->flushed)
+		broadcast_flush(hub);
 	reply_stream_head(hub, conn);
 	say_hello(hub, &exchange->out, framing, start);
 	stream_open(hub, conn, audience, start->record);

@@ -283,6 +283,25 @@ Test(http, answers_a_thousand_pipelined_requests)
 	daemon_stop(&d);
 }
 
+Test(http, answer_does_not_wait_for_the_body_of_the_next_request)
+{
+	struct daemon d;
+	struct client c;
+	struct response r;
+
+	daemon_begin(&d, NULL);
+	client_open_control(&c, &d);
+	client_sendf(&c, "GET /healthz HTTP/1.1\r\n" HOST END POST "Content-Length: 5\r\n\r\n");
+	for (int i = 0; i < 2; i++) {
+		client_read(&c, &r);
+		cr_expect(r.status == 200);
+		response_done(&r);
+		client_try_send(&c, STR("hello"));
+	}
+	client_close(&c);
+	daemon_stop(&d);
+}
+
 Test(http, stream_behind_pipelined_requests_comes_after_their_answers)
 {
 	struct daemon d;

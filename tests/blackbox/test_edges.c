@@ -1,0 +1,84 @@
+/*
+ * What once was wrong, or nearly: each test is a case that a reviewer found.
+ */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <string.h>
+
+#include "reader.h"
+
+/* The publisher knows its own id before the flush, and so does who is pipelined behind it. */
+Test(edges, resuming_in_the_turn_of_the_publish_gets_that_event_not_again)
+{
+	struct daemon d;
+	struct client c;
+	struct response r;
+	struct reader s;
+
+	daemon_begin(&d, OPTIONS(QUIET));
+	client_open_control(&c, &d);
+	client_send(&c,
+		    STR("POST /publish?id=abc HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirst"
+			"GET /sse HTTP/1.1\r\nHost: a\r\nLast-Event-ID: abc\r\n\r\n"));
+	client_read(&c, &r);
+	cr_assert_eq(r.status, 200);
+	response_done(&r);
+	reader_begin(&s, &c);
+	publish(&d, "/publish", "second", NULL);
+	reader_wait(&s, 1);
+	cr_expect_str_eq(s.events[0].data, "second");
+	reader_close(&s);
+	daemon_stop(&d);
+}
+
+Test(edges, a_gap_repeats_nothing_that_cannot_have_been_an_id)
+{
+	struct daemon d;
+	struct reader s;
+
+	daemon_begin(&d, OPTIONS(QUIET));
+	reader_open(&s, &d, "/sse", "Last-Event-ID: \xff\"\\x\r\n");
+	reader_wait(&s, 1);
+	cr_expect_str_eq(s.events[0].type, "gap");
+	cr_expect(strstr(s.events[0].data, "\"from\":\"\",") != NULL, "%s", s.events[0].data);
+	reader_close(&s);
+	reader_open(&s, &d, "/sse", "Last-Event-ID: a\"\\b\r\n");
+	reader_wait(&s, 1);
+	cr_expect(strstr(s.events[0].data, "\"from\":\"a\\\"\\\\b\",") != NULL, "%s",
+		  s.events[0].data);
+	reader_close(&s);
+	daemon_stop(&d);
+}
+
+/* A page whose name somebody's DNS has turned into this machine's address (DNS rebinding). */
+Test(edges, control_listeners_do_not_believe_a_name_that_may_be_anybody_s)
+{
+	struct daemon d;
+
+	daemon_begin(&d, OPTIONS("--control", "127.0.0.1:0"));
+	d.port = d.control_port;
+	cr_expect(request(&d, NULL,
+			  "POST /publish HTTP/1.1\r\nHost: evil.example:80\r\n"
+			  "Origin: http://evil.example:80\r\nContent-Length: 1\r\n\r\nx") == 403);
+	cr_expect(request(&d, NULL,
+			  "POST /publish HTTP/1.1\r\nHost: 127.0.0.1:80\r\n"
+			  "Origin: http://127.0.0.1:80\r\nContent-Length: 1\r\n\r\nx") == 200);
+	daemon_stop(&d);
+}
+
+Test(edges, reloading_an_unchanged_configuration_needs_no_restart)
+{
+	struct daemon d;
+
+	daemon_begin(&d, OPTIONS("--max-clients", "900000"));
+	daemon_forget_log(&d);
+	daemon_signal(&d, SIGHUP);
+	daemon_wait_log(&d, "read again");
+	/* What follows in the same turn would have been said before this. */
+	cr_expect(request(&d, NULL, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == 200);
+	daemon_signal(&d, SIGTERM);
+	daemon_wait_log(&d, "goodbye");
+	cr_expect_not(daemon_has_said(&d, "restart"));
+	daemon_wait_exit(&d);
+	daemon_done(&d);
+}
