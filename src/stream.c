@@ -207,7 +207,10 @@ uint64_t stream_lag(const struct hub *hub, const struct conn *conn)
 
 	if (conn->flags & CONN_LIVE)
 		return 0;
-	return ring_lag(&hub->ring, conn->cursor > first ? conn->cursor : first) - conn->offset;
+	/* What it has had of a record that is gone does not count any more. */
+	if (conn->cursor < first)
+		return ring_lag(&hub->ring, first);
+	return ring_lag(&hub->ring, conn->cursor) - conn->offset;
 }
 
 bool stream_is_too_slow(struct hub *hub, struct conn *conn, enum stats_reason *reason)
