@@ -14,9 +14,11 @@
  * nosniff and the CORS fields of the request, then the given fields (each line with its CRLF) and
  * the empty line. length: bytes of the body that the caller appends, or UINT64_MAX for a response
  * that has no body by its status (304, 204). For HEAD the same head is made, and the caller sends
- * no body.
+ * no body. Fields that could not be built (their sticky error) spoil the response: the conn is then
+ * closed without it.
  */
-void reply_head(struct hub *hub, struct conn *conn, int status, uint64_t length, struct str fields);
+void reply_head(struct hub *hub, struct conn *conn, int status, uint64_t length,
+		const struct buf *fields);
 
 /* A whole response of that media type. */
 void reply_body(struct hub *hub, struct conn *conn, int status, struct str type, struct str body);

@@ -43,7 +43,16 @@ static void status_line(struct hub *hub, struct conn *conn, int status)
 		 HTTP_DATE_LEN, date);
 }
 
-void reply_head(struct hub *hub, struct conn *conn, int status, uint64_t length, struct str fields)
+/* Half a field would make nonsense of the head: what could not be built is no response. */
+static void add_fields(struct buf *out, const struct buf *fields)
+{
+	if (!out->err)
+		out->err = fields->err;
+	buf_add(out, buf_str(fields));
+}
+
+void reply_head(struct hub *hub, struct conn *conn, int status, uint64_t length,
+		const struct buf *fields)
 {
 	struct exchange *exchange = exchange_of(hub, conn);
 	struct buf *out = &exchange->out;
@@ -56,8 +65,8 @@ void reply_head(struct hub *hub, struct conn *conn, int status, uint64_t length,
 	else if (exchange->is_http10)
 		buf_add(out, STR("Connection: keep-alive\r\n"));
 	buf_add(out, STR("X-Content-Type-Options: nosniff\r\n"));
-	buf_add(out, buf_str(&exchange->cors));
-	buf_add(out, fields);
+	add_fields(out, &exchange->cors);
+	add_fields(out, fields);
 	buf_add(out, STR("\r\n"));
 }
 
@@ -73,7 +82,7 @@ void reply_body(struct hub *hub, struct conn *conn, int status, struct str type,
 			 (unsigned long long)(hub->config.retry_ms / 1000 + 1));
 	if (status == 401)
 		buf_add(&fields, STR("WWW-Authenticate: Bearer\r\n"));
-	reply_head(hub, conn, status, body.n, buf_str(&fields));
+	reply_head(hub, conn, status, body.n, &fields);
 	buf_done(&fields);
 	if (!exchange->is_head)
 		buf_add(&exchange->out, body);
@@ -132,7 +141,7 @@ void reply_stream_head(struct hub *hub, struct conn *conn)
 	buf_add(out, exchange->is_http10 ? STR("Connection: close\r\n")
 					 : STR("Connection: keep-alive\r\n"
 					       "Transfer-Encoding: chunked\r\n"));
-	buf_add(out, buf_str(&exchange->cors));
+	add_fields(out, &exchange->cors);
 	buf_add(out, STR("\r\n"));
 }
 

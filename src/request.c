@@ -58,6 +58,11 @@ static void request_finished(struct hub *hub, struct conn *conn)
 	bool can_wait = exchange->keep_alive && exchange->blob.n == 0 && exchange->file_left == 0;
 
 	assert(exchange->status != 0);
+	/* A response that lacks something would put all that follow it out of step. */
+	if (exchange->out.err) {
+		conn_doom(hub, conn, REASON_NO_MEMORY);
+		return;
+	}
 	if (can_wait && exchange->out.n - exchange->out_sent < ANSWERS_TOGETHER) {
 		reply_finished(hub, conn);
 		return;

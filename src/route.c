@@ -119,7 +119,7 @@ static void answer_options(struct hub *hub, struct conn *conn, const struct rout
 				     "Cache-Control, Content-Type, Last-Event-ID\r\n"
 				     "Access-Control-Max-Age: 86400\r\n"));
 	}
-	reply_head(hub, conn, 204, UINT64_MAX, buf_str(&fields));
+	reply_head(hub, conn, 204, UINT64_MAX, &fields);
 	buf_done(&fields);
 }
 
@@ -134,7 +134,7 @@ static void answer_not_allowed(struct hub *hub, struct conn *conn, const struct 
 	buf_addf(&fields, "Allow: %.*s\r\nContent-Type: text/plain; charset=utf-8\r\n",
 		 STR_ARG(buf_str(&allow)));
 	buf_addf(&allow, " is what can be done here.\n");
-	reply_head(hub, conn, 405, allow.n, buf_str(&fields));
+	reply_head(hub, conn, 405, allow.n, &fields);
 	if (!exchange->is_head)
 		buf_add(&exchange->out, buf_str(&allow));
 	buf_done(&allow);

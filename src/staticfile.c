@@ -256,7 +256,7 @@ static void reply_page(struct hub *hub, struct conn *conn, const struct http_req
 	}
 	if (!has_content)
 		length = status == 304 ? UINT64_MAX : 0;
-	reply_head(hub, conn, status, length, buf_str(fields));
+	reply_head(hub, conn, status, length, fields);
 	if (has_content && length > 0 && request->method != HTTP_HEAD)
 		variant_send(conn_exchange(hub, conn), variant, first, length);
 }
@@ -270,7 +270,7 @@ static void reply_moved(struct hub *hub, struct conn *conn, const struct http_re
 	if (buf_add(fields, STR("\r\nCache-Control: no-cache\r\n")))
 		reply_text(hub, conn, 503, "There is no memory for this.");
 	else
-		reply_head(hub, conn, 301, 0, buf_str(fields));
+		reply_head(hub, conn, 301, 0, fields);
 }
 
 static void reply_no_page(struct hub *hub, struct conn *conn, int err)
