@@ -128,6 +128,7 @@ void exchange_next(struct exchange *exchange)
 	exchange->blob = (struct str){ NULL, 0 };
 	exchange->status = 0;
 	exchange->sink = SINK_NONE;
+	exchange->is_head = exchange->is_http10 = false;
 	exchange->body_bytes = exchange->accepted = 0;
 	exchange->form.topic_count = 0;
 	exchange->refused = 0;

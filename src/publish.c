@@ -39,10 +39,15 @@ static bool is_allowed(struct hub *hub, struct conn *conn, const struct http_req
 /* Appends a decoded topic: NULL, or what is wrong with it. */
 static const char *form_topic(struct publish_form *form, struct str raw, bool plus)
 {
+	size_t begin = form->topics.n;
+
 	if (form->topic_count == SSE_TOPICS_MAX)
 		return "An event may have 1000 topics at the most.";
 	if (uri_decode(raw, plus, &form->topics))
 		return "The topic has a bad percent-encoding.";
+	/* They are cut at their NULs later. */
+	if (str_find(str_from(buf_str(&form->topics), begin), '\0') < form->topics.n - begin)
+		return "A topic must not have control characters.";
 	buf_add_char(&form->topics, '\0');
 	form->topic_count++;
 	return form->topics.err ? "The topics are too long." : NULL;

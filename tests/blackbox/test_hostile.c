@@ -1,0 +1,104 @@
+/*
+ * What an attacker tries: each row of this file was a hole once, or is one that others have had.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics.h"
+#include "reader.h"
+
+#define HOST "Host: a\r\n"
+#define END  "\r\n"
+
+Test(hostile, what_one_client_asked_does_not_shape_the_answer_of_the_next)
+{
+	struct daemon d;
+	struct response r;
+	struct client c;
+
+	daemon_begin(&d, NULL);
+	client_open(&c, &d);
+	client_sendf(&c, "HEAD /healthz HTTP/1.0\r\nConnection: close\r\n" END);
+	client_read_bodiless(&c, &r);
+	cr_expect(r.status == 200);
+	client_expect_eof(&c);
+	response_done(&r);
+	client_close(&c);
+	cr_expect(request(&d, &r, "what\r\n" END) == 400);
+	cr_expect(r.body.n > 0);
+	response_done(&r);
+	daemon_stop(&d);
+}
+
+Test(hostile, nul_in_a_topic_cuts_nothing)
+{
+	static const char *const targets[] = { "/publish/a%00b", "/publish?topic=a%00b",
+					       "/publish?topic=%00",
+					       "/publish?topic=a&topic=b%00c" };
+	struct daemon d;
+	struct reader s;
+
+	daemon_begin(&d, OPTIONS(QUIET));
+	reader_open(&s, &d, "/sse?topic=*", "");
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 "POST %s HTTP/1.1\r\n" HOST "Content-Length: 1\r\n" END "x", targets[i]);
+		cr_expect(request_control(&d, NULL, text) == 400, "%s", targets[i]);
+	}
+	publish(&d, "/publish/a", "only", NULL);
+	reader_wait(&s, 1);
+	cr_expect_str_eq(s.events[0].data, "only");
+	reader_close(&s);
+	daemon_stop(&d);
+}
+
+Test(hostile, gap_is_json_in_utf8_whatever_id_the_client_names)
+{
+	/* What is sent, and what the gap may say of it. */
+	static const struct {
+		const char *fields, *from;
+	} rows[] = {
+		{ "Last-Event-ID: \xff\xfe\r\n", "\"from\":\"\"" },
+		{ "Last-Event-ID: a\"b\\c\r\n", "\"from\":\"a\\\"b\\\\c\"" },
+		{ "Last-Event-ID: a\tb\r\n", "\"from\":\"a\\tb\"" },
+		{ "Last-Event-ID: \xc3\xa9\r\n", "\"from\":\"\xc3\xa9\"" },
+	};
+	struct daemon d;
+
+	daemon_begin(&d, OPTIONS(QUIET));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct reader s;
+
+		reader_open(&s, &d, "/sse", rows[i].fields);
+		reader_wait(&s, 1);
+		cr_expect_str_eq(s.events[0].type, "gap");
+		cr_expect(strstr(s.events[0].data, rows[i].from), "%s", s.events[0].data);
+		cr_expect(str_is_utf8(str_of(s.events[0].data)));
+		reader_close(&s);
+	}
+	daemon_stop(&d);
+}
+
+Test(hostile, huge_last_event_id_is_answered_in_full)
+{
+	char *fields = malloc(16384);
+	struct daemon d;
+	struct reader s;
+	size_t n = 0;
+
+	n += (size_t)sprintf(fields, "Last-Event-ID: ");
+	memset(fields + n, '"', 16000);
+	strcpy(fields + n + 16000, "\r\n");
+	daemon_begin(&d, OPTIONS(QUIET));
+	reader_open(&s, &d, "/sse", fields);
+	reader_wait(&s, 1);
+	cr_expect(strstr(s.events[0].data, "\"from\":\"\""), "%s", s.events[0].data);
+	cr_expect(strstr(s.events[0].data, "\"reason\":\"unknown\"}"));
+	reader_close(&s);
+	free(fields);
+	daemon_stop(&d);
+}
