@@ -14,10 +14,14 @@ struct listener {
 	char *unlink_path; /* of a unix socket that we made; owned; removed at the end */
 };
 
+enum { LISTENERS_PAUSE_MS = 100 }; /* then accepting is tried again: others may have let go */
+
 struct listeners {
 	struct listener items[2 * CONFIG_LIST_MAX];
 	uint32_t count;
-	bool is_paused; /* no room or no descriptors: until a conn closes */
+	bool is_paused; /* no room or no descriptors: until a conn closes, or for LISTENERS_PAUSE_MS
+			 */
+	uint64_t paused_ms; /* monotonic: since when */
 	struct log_limit limit;
 };
 
@@ -36,7 +40,7 @@ void listener_event(struct listeners *listeners, uint32_t i);
 /* Accepts what waits, within the turn's budget: true if more waits. */
 bool listeners_accept(struct listeners *listeners, struct hub *hub);
 
-/* A conn has closed, or time has passed: accepting may work again. */
-void listeners_resume(struct listeners *listeners);
+/* Accepting may work again if a conn has closed, or if it has been paused for a while. */
+void listeners_resume(struct listeners *listeners, const struct hub *hub, bool has_closed);
 
 #endif

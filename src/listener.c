@@ -93,6 +93,7 @@ static void pause_accepting(struct listeners *listeners, struct hub *hub, const 
 		log_warning("accepting no more clients until one goes: %s", why);
 	hub->stats.accept_pauses++;
 	listeners->is_paused = true;
+	listeners->paused_ms = hub->now_ms;
 }
 
 /* Accepts one: true if another one may wait. */
@@ -119,8 +120,10 @@ static bool accept_one(struct listeners *listeners, struct listener *listener, s
 	hub->stats.accepts++;
 	ip = sock_peer_ip(&from);
 	err = conn_open(hub, fd, &ip, listener->is_control ? CONN_CONTROL : 0);
-	if (err)
+	if (err) {
+		hub->stats.disconnects[REASON_ERROR]++;
 		pause_accepting(listeners, hub, strerror(-err));
+	}
 	return !err;
 }
 
@@ -140,7 +143,8 @@ bool listeners_accept(struct listeners *listeners, struct hub *hub)
 	return more && !listeners->is_paused;
 }
 
-void listeners_resume(struct listeners *listeners)
+void listeners_resume(struct listeners *listeners, const struct hub *hub, bool has_closed)
 {
-	listeners->is_paused = false;
+	if (has_closed || hub->now_ms - listeners->paused_ms >= LISTENERS_PAUSE_MS)
+		listeners->is_paused = false;
 }

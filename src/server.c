@@ -23,6 +23,7 @@
 
 enum {
 	TOKEN_MAX = 4096,       /* bytes of --publish-token-file */
+	DRAIN_CHECK_MS = 100,   /* whether its time is over */
 	STATUS_EVERY_MS = 5000, /* that the manager is told how we are */
 };
 
@@ -263,8 +264,7 @@ static bool turn_end(struct server *server)
 	bool more;
 
 	broadcast_flush(hub);
-	if (conns_bury(hub) > 0 || hub->conns.count == 0)
-		listeners_resume(&server->listeners);
+	listeners_resume(&server->listeners, hub, conns_bury(hub) > 0);
 	more = listeners_accept(&server->listeners, hub);
 	sweep_wake(&server->sweep, hub);
 	if (hub->draining && (hub->conns.count == 0 || hub->now_ms >= server->drain_until_ms))
@@ -281,13 +281,21 @@ static bool is_source_at_end(const struct server *server)
 	       server->source.fd < 0;
 }
 
+/* How long to wait for the next event, or -1: only these two have no descriptor to wake us. */
+static int patience_ms(const struct server *server)
+{
+	if (server->hub.draining)
+		return DRAIN_CHECK_MS;
+	return server->listeners.is_paused ? LISTENERS_PAUSE_MS : -1;
+}
+
 int server_run(struct server *server)
 {
 	struct hub *hub = &server->hub;
 	bool more = true;
 
 	while (!server->is_done) {
-		int n = loop_wait(&hub->loop, more ? 0 : hub->draining ? 100 : -1);
+		int n = loop_wait(&hub->loop, more ? 0 : patience_ms(server));
 		uint64_t begun_ns = clock_mono_ns();
 
 		if (n < 0)
