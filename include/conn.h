@@ -44,9 +44,11 @@ enum conn_flag {
 	CONN_CONTROL = 1 << 5,    /* came in on a control listener */
 	CONN_OVER_LIMIT = 1 << 6, /* accepted only to be told that there is no room */
 	CONN_REPLAYING =
-		1 << 7,        /* began beyond the lag limit by its own wish: until it is within */
-	CONN_ENDING = 1 << 8,  /* a stream to be ended once it has had everything */
-	CONN_HUNG_UP = 1 << 9, /* the client has shut its end; what it sent may be unread */
+		1 << 7,         /* began beyond the lag limit by its own wish: until it is within */
+	CONN_ENDING = 1 << 8,   /* a stream to be ended once it has had everything */
+	CONN_HUNG_UP = 1 << 9,  /* the client has shut its end; what it sent may be unread */
+	CONN_SERVED = 1 << 10,  /* has had an answer: it may be idle for a while */
+	CONN_BACKLOG = 1 << 11, /* has sent more requests than one turn takes */
 };
 
 struct conn {
@@ -107,6 +109,13 @@ int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags
 
 /* The conn will be closed at the end of the turn; leaves its audience now. Safe to repeat. */
 void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason);
+
+/*
+ * A send or receive has failed with that errno. True if the conn lives on: an event, or its next
+ * visit in the next turn for flag (CONN_READABLE, CONN_WRITABLE), tells when to try again. Else it
+ * is doomed.
+ */
+bool conn_failed(struct hub *hub, struct conn *conn, int err, uint16_t flag);
 
 /* Closes the doomed: how many. */
 uint32_t conns_bury(struct hub *hub);

@@ -83,7 +83,7 @@ struct exchange *exchange_at(const struct exchanges *exchanges, uint32_t index);
 /* Ready for the next request of the same conn: keeps in, and out with what is not sent of it. */
 void exchange_next(struct exchange *exchange);
 
-/* Counts its memory anew, after its buffers may have grown. */
+/* Counts its memory anew, all of it, after its buffers may have grown. */
 void exchange_count(struct exchanges *exchanges, struct exchange *exchange);
 
 /* Whether bytes of it wait to be sent. */

@@ -148,10 +148,9 @@ static void round_send(struct hub *hub, struct audience *audience, struct round 
 			continue;
 		}
 		/* Whoever leaves, the last one takes its place: i stands. */
-		if (n < 0 && errno != EAGAIN && errno != EINTR) {
-			conn_doom(hub, conns_at(&hub->conns, place.slot), REASON_CLIENT);
+		if (n < 0 &&
+		    !conn_failed(hub, conns_at(&hub->conns, place.slot), errno, CONN_WRITABLE))
 			continue;
-		}
 		hub->stats.short_writes++;
 		hub->stats.sent_bytes += n > 0 ? (uint64_t)n : 0;
 		fall_behind(hub, audience, round, place.slot, n > 0 ? (size_t)n : 0);

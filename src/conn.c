@@ -223,6 +223,20 @@ static void log_cut(struct hub *hub, const struct conn *conn)
 	buf_done(&who);
 }
 
+bool conn_failed(struct hub *hub, struct conn *conn, int err, uint16_t flag)
+{
+	switch (err) {
+	case EAGAIN: return true;
+	case EINTR:
+		/* No event will tell that the signal is over. */
+		conn_later(hub, conn, flag);
+		return true;
+	case ENOMEM:
+	case ENOBUFS: conn_doom(hub, conn, REASON_NO_MEMORY); return false;
+	default: conn_doom(hub, conn, REASON_CLIENT); return false;
+	}
+}
+
 static void conn_close(struct hub *hub, struct conn *conn)
 {
 	struct conns *conns = &hub->conns;
@@ -264,6 +278,8 @@ struct exchange *conn_exchange(struct hub *hub, struct conn *conn)
 		if (exchanges->bytes >= hub->config.requests_bytes_max)
 			return NULL;
 		conn->exchange = exchange_borrow(exchanges);
+		if (conn->exchange)
+			exchange_count(exchanges, exchange_at(exchanges, conn->exchange));
 	}
 	return conn->exchange ? exchange_at(exchanges, conn->exchange) : NULL;
 }

@@ -23,22 +23,33 @@ void exchanges_init(struct exchanges *exchanges)
 	*exchanges = (struct exchanges){ .count = 1 };
 }
 
+enum { BUFFERS = 15 };
+
+/* All that it owns of memory, besides itself. */
+static void buffers_of(struct exchange *exchange, struct buf *buffers[BUFFERS])
+{
+	struct publish_form *form = &exchange->form;
+	struct feed *feed = &exchange->feed;
+	struct buf *all[BUFFERS] = { &exchange->in,   &exchange->out,     &exchange->cors,
+				     &exchange->line, &exchange->content, &exchange->last_id,
+				     &form->topics,   &form->type,        &form->id,
+				     &feed->text,     &feed->data,        &feed->type,
+				     &feed->id,       &feed->named,       &feed->scratch };
+
+	memcpy(buffers, all, sizeof(all));
+}
+
 static void exchange_free(struct exchange *exchange)
 {
+	struct buf *buffers[BUFFERS];
+
 	if (!exchange)
 		return;
 	if (exchange->file_fd >= 0)
 		close(exchange->file_fd);
-	buf_done(&exchange->in);
-	buf_done(&exchange->out);
-	buf_done(&exchange->cors);
-	buf_done(&exchange->line);
-	buf_done(&exchange->content);
-	buf_done(&exchange->form.topics);
-	buf_done(&exchange->form.type);
-	buf_done(&exchange->form.id);
-	buf_done(&exchange->last_id);
-	feed_done(&exchange->feed);
+	buffers_of(exchange, buffers);
+	for (size_t i = 0; i < BUFFERS; i++)
+		buf_done(buffers[i]);
 	free(exchange);
 }
 
@@ -169,10 +180,12 @@ struct exchange *exchange_at(const struct exchanges *exchanges, uint32_t index)
 
 void exchange_count(struct exchanges *exchanges, struct exchange *exchange)
 {
-	uint64_t bytes = sizeof(*exchange) + exchange->in.cap + exchange->out.cap +
-			 exchange->content.cap + exchange->form.topics.cap +
-			 exchange->feed.text.cap + exchange->feed.data.cap;
+	struct buf *buffers[BUFFERS];
+	uint64_t bytes = sizeof(*exchange);
 
+	buffers_of(exchange, buffers);
+	for (size_t i = 0; i < BUFFERS; i++)
+		bytes += buffers[i]->cap;
 	exchanges->bytes += bytes - exchange->counted;
 	exchange->counted = bytes;
 }

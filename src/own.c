@@ -61,13 +61,9 @@ bool own_send(struct hub *hub, struct conn *conn)
 			return false;
 		}
 		n = send_some(conn, exchange);
-		if (n == -EAGAIN || n == -EINTR) {
-			hub->stats.short_writes++;
-			return false;
-		}
 		if (n < 0) {
-			conn_doom(hub, conn, REASON_CLIENT);
-			return true;
+			hub->stats.short_writes++;
+			return !conn_failed(hub, conn, (int)-n, CONN_WRITABLE);
 		}
 		sent += (uint64_t)n;
 		hub->stats.sent_bytes += (uint64_t)n;
@@ -89,8 +85,7 @@ int own_say(struct hub *hub, struct conn *conn, struct str bytes)
 			hub->stats.sent_bytes += (uint64_t)n;
 			conn_touch(hub, conn);
 			bytes = str_from(bytes, (size_t)n);
-		} else if (errno != EAGAIN && errno != EINTR) {
-			conn_doom(hub, conn, REASON_CLIENT);
+		} else if (!conn_failed(hub, conn, errno, CONN_WRITABLE)) {
 			return 0;
 		}
 		if (bytes.n == 0)

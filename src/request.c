@@ -19,6 +19,7 @@
 
 enum {
 	READS_PER_TURN = 4,           /* of one conn: CONN_INPUT_BYTES each at the most */
+	HEADS_PER_TURN = 512,         /* of one conn */
 	ANSWERS_TOGETHER = 64 * 1024, /* bytes of pipelined answers that wait for each other */
 };
 
@@ -28,6 +29,7 @@ static void reply_finished(struct hub *hub, struct conn *conn)
 	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
 
 	conn_touch(hub, conn);
+	conn->flags |= CONN_SERVED;
 	if (exchange->keep_alive) {
 		exchange_next(exchange);
 		conn->state = CONN_HEAD;
@@ -201,15 +203,30 @@ static bool takes_input(const struct conn *conn)
 static size_t input_use(struct hub *hub, struct conn *conn, struct str bytes)
 {
 	size_t total = 0, used = 1;
+	int heads = 0;
 
 	while (used && total < bytes.n && takes_input(conn)) {
 		struct str rest = str_from(bytes, total);
 
+		if (conn->state == CONN_HEAD && heads++ == HEADS_PER_TURN) {
+			conn_later(hub, conn, CONN_BACKLOG);
+			break;
+		}
 		used = conn->state == CONN_HEAD ? head_step(hub, conn, rest)
 						: body_step(hub, conn, rest);
 		total += used;
 	}
 	return total;
+}
+
+/* Unfinished requests hold too much together, and this one has just asked for more. */
+static void give_up(struct hub *hub, struct conn *conn, const struct exchange *exchange)
+{
+	conn->reason = REASON_NO_MEMORY;
+	if (exchange->status)
+		conn_doom(hub, conn, REASON_NO_MEMORY);
+	else
+		refuse(hub, conn, 503, "There is no memory for this request now.");
 }
 
 /* Bytes have come, or there are some left from before (bytes is empty then). */
@@ -235,6 +252,7 @@ static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
 		return;
 	if (conn->state == CONN_STREAM) {
 		buf_clear(&exchange->in);
+		exchange_count(&hub->conns.exchanges, exchange);
 		stream_pump(hub, conn);
 		return;
 	}
@@ -245,6 +263,10 @@ static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
 		return;
 	}
 	exchange_count(&hub->conns.exchanges, exchange);
+	if (hub->conns.exchanges.bytes > hub->config.requests_bytes_max && takes_input(conn)) {
+		give_up(hub, conn, exchange);
+		return;
+	}
 	/* Answers do not wait for the rest of the next request. */
 	if (takes_input(conn) && !own_send(hub, conn) && conn->state == CONN_HEAD)
 		conn->state = CONN_REPLY;
@@ -274,8 +296,7 @@ static bool input_read(struct hub *hub, struct conn *conn)
 	}
 	if (n < 0) {
 		conn->flags &= (uint16_t)~CONN_READABLE;
-		if (errno != EAGAIN && errno != EINTR)
-			conn_doom(hub, conn, REASON_CLIENT);
+		conn_failed(hub, conn, errno, CONN_READABLE);
 		return false;
 	}
 	/* A short read has emptied the socket, unless its end lies behind. */
@@ -305,7 +326,7 @@ static void conn_write(struct hub *hub, struct conn *conn)
 static void conn_read(struct hub *hub, struct conn *conn)
 {
 	for (int reads = 0; reads < READS_PER_TURN; reads++) {
-		if (conn->state == CONN_REPLY || conn->flags & CONN_DOOMED)
+		if (conn->state == CONN_REPLY || conn->flags & (CONN_DOOMED | CONN_BACKLOG))
 			return;
 		if (!input_read(hub, conn))
 			return;
@@ -317,6 +338,11 @@ static void conn_serve(struct hub *hub, struct conn *conn)
 {
 	if (conn->flags & CONN_WRITABLE)
 		conn_write(hub, conn);
+	if (conn->flags & CONN_BACKLOG) {
+		conn->flags &= (uint16_t)~CONN_BACKLOG;
+		if (takes_input(conn))
+			input_take(hub, conn, (struct str){ NULL, 0 });
+	}
 	if (conn->flags & CONN_READABLE)
 		conn_read(hub, conn);
 	if (!(conn->flags & CONN_DOOMED))

@@ -186,10 +186,8 @@ static bool walk_send(struct hub *hub, struct conn *conn, struct walk *walk)
 	struct msghdr message = { .msg_iov = walk->pieces, .msg_iovlen = (size_t)walk->count };
 	ssize_t n = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		conn_doom(hub, conn, REASON_CLIENT);
+	if (n < 0 && !conn_failed(hub, conn, errno, CONN_WRITABLE))
 		return false;
-	}
 	if (n > 0) {
 		hub->stats.sent_bytes += (uint64_t)n;
 		walk_advance(hub, conn, (size_t)n);

@@ -253,6 +253,7 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wanted 
 	int err;
 
 	if (exchange->is_head) {
+		exchange->keep_alive = exchange->keep_alive && !exchange->is_http10;
 		reply_stream_head(hub, conn);
 		return;
 	}

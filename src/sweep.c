@@ -14,9 +14,10 @@ enum {
 	ROUND_MS = 1000,    /* a round takes that long, … */
 	ROUNDS_IN_TIME = 4, /* … or this part of the shortest time that somebody waits */
 	SLICE_MS_MIN = 4,
-	SLICES_MIN = 20,  /* of a round */
-	SLICE_MAX = 4096, /* conns */
-	LINGER_MS = 2000, /* for the client's end of a finished connection */
+	SLICES_MIN = 20,      /* of a round */
+	SLICE_MAX = 4096,     /* conns */
+	LINGER_MS = 2000,     /* for the client's end of a finished connection */
+	OVER_LIMIT_MS = 2000, /* for the request of one that is to be told that there is no room */
 };
 
 int sweep_init(struct sweep *sweep, struct hub *hub)
@@ -99,10 +100,18 @@ static void visit_walking(struct sweep *sweep, struct hub *hub, struct conn *con
 /* Reading a head, or waiting for one. */
 static void visit_head(struct hub *hub, struct conn *conn)
 {
-	if (conn->exchange && conn_age_ms(hub, conn) > hub->config.head_timeout_ms)
+	uint32_t age_ms = conn_age_ms(hub, conn);
+
+	if (conn->flags & CONN_OVER_LIMIT && age_ms > OVER_LIMIT_MS)
+		conn_doom(hub, conn, REASON_OVER_LIMIT);
+	else if (conn->exchange && age_ms > hub->config.head_timeout_ms)
 		request_timed_out(hub, conn, REASON_HEAD_TIMEOUT);
-	else if (!conn->exchange && conn_age_ms(hub, conn) > hub->config.idle_timeout_ms)
+	else if (!conn->exchange && conn->flags & CONN_SERVED &&
+		 age_ms > hub->config.idle_timeout_ms)
 		conn_doom(hub, conn, REASON_IDLE);
+	else if (!conn->exchange && !(conn->flags & CONN_SERVED) &&
+		 age_ms > hub->config.head_timeout_ms)
+		conn_doom(hub, conn, REASON_HEAD_TIMEOUT);
 }
 
 static void visit_body(struct hub *hub, struct conn *conn)

@@ -102,3 +102,101 @@ Test(hostile, huge_last_event_id_is_answered_in_full)
 	free(fields);
 	daemon_stop(&d);
 }
+
+Test(hostile, silent_connection_is_not_kept_as_long_as_an_idle_one)
+{
+	struct daemon d;
+	struct client c;
+
+	daemon_begin(&d, OPTIONS("--head-timeout", "50ms", "--idle-timeout", "1h"));
+	client_open(&c, &d);
+	client_expect_eof(&c);
+	client_close(&c);
+	metric_wait(&d, "ssecast_disconnects_total{reason=\"head_timeout\"}", 1);
+	daemon_stop(&d);
+}
+
+/* Those who are over the limit and say nothing would else keep everybody out. */
+Test(hostile, silent_connection_over_the_limit_is_soon_gone)
+{
+	struct daemon d;
+	struct client first, second;
+
+	daemon_begin(&d, OPTIONS("--max-clients", "1", "--head-timeout", "1h"));
+	client_open(&first, &d);
+	client_sendf(&first, "GET /sse HTTP/1.1\r\n" HOST END);
+	client_need(&first, 15);
+	client_open(&second, &d);
+	client_expect_eof(&second);
+	metric_wait(&d, "ssecast_disconnects_total{reason=\"over_limit\"}", 1);
+	client_close(&first);
+	client_close(&second);
+	daemon_stop(&d);
+}
+
+enum { HEADS = 40, HEAD_BYTES = 9000 };
+
+/* Each holds less than a head may have; all together more than is allowed. */
+Test(hostile, unfinished_heads_hold_no_more_memory_than_is_allowed)
+{
+	static char filler[HEAD_BYTES];
+	struct client clients[HEADS];
+	unsigned refused = 0;
+	struct daemon d;
+
+	memset(filler, 'x', sizeof(filler));
+	daemon_begin(&d, OPTIONS("--max-request-memory", "128K", "--head-timeout", "1h"));
+	for (int i = 0; i < HEADS; i++) {
+		client_open(&clients[i], &d);
+		client_sendf(&clients[i], "GET /healthz HTTP/1.1\r\n" HOST "X: ");
+		client_try_send(&clients[i], (struct str){ filler, sizeof(filler) });
+	}
+	metric_wait(&d, "ssecast_disconnects_total{reason=\"no_memory\"}", 10);
+	cr_expect(metric(&d, "ssecast_request_bytes") <= 128 * 1024);
+	for (int i = 0; i < HEADS; i++) {
+		struct response r;
+
+		client_try_send(&clients[i], STR("\r\n" END));
+		if (client_more(&clients[i], deadline()) && clients[i].in.n > 9) {
+			client_read(&clients[i], &r);
+			refused += r.status == 503;
+			response_done(&r);
+		}
+		client_close(&clients[i]);
+	}
+	cr_expect(refused > 0 && refused < HEADS, "%u", refused);
+	cr_expect(request(&d, NULL, "GET /healthz HTTP/1.1\r\n" HOST END) == 200);
+	metric_wait_down(&d, "ssecast_request_bytes", 64 * 1024);
+	daemon_stop(&d);
+}
+
+enum { PIPELINED = 5000 };
+
+Test(hostile, thousands_of_pipelined_requests_are_all_answered_in_turn)
+{
+	static const char request_text[] = "GET /healthz HTTP/1.1\r\n" HOST END;
+	struct buf bytes;
+	struct daemon d;
+	struct client c;
+
+	buf_init(&bytes, 1 << 20);
+	for (int i = 0; i < PIPELINED - 1; i++)
+		buf_add(&bytes, STR(request_text));
+	buf_add(&bytes, STR("HEAD /healthz HTTP/1.1\r\n" HOST END));
+	daemon_begin(&d, NULL);
+	client_open(&c, &d);
+	client_send(&c, buf_str(&bytes));
+	for (int i = 0; i < PIPELINED; i++) {
+		struct response r;
+
+		if (i < PIPELINED - 1)
+			client_read(&c, &r);
+		else
+			client_read_bodiless(&c, &r);
+		cr_assert(r.status == 200, "%d: %d", i, r.status);
+		response_done(&r);
+	}
+	client_close(&c);
+	buf_done(&bytes);
+	daemon_stop(&d);
+}

@@ -475,7 +475,7 @@ Test(http, timeouts_of_head_body_and_idle_connections)
 	struct response r;
 
 	daemon_begin(&d, OPTIONS("--head-timeout", "100ms", "--body-timeout", "100ms",
-				 "--idle-timeout", "100ms"));
+				 "--idle-timeout", "150ms"));
 	client_open(&silent, &d);
 	client_open(&head, &d);
 	client_sendf(&head, "GET / HTTP/1.1\r\n");
