@@ -8,9 +8,10 @@
 
 #include "value.h"
 
-enum { OPTION_COUNT = 32 };
+enum { OPTIONS_MAX = 64 }; /* for what needs a place for each */
 
-extern const struct option option_table[OPTION_COUNT];
+extern const struct option option_table[];
+extern const size_t option_count;
 
 /* The row of the option with exactly that name (without hyphens), or NULL. */
 const struct option *option_find(struct str name);

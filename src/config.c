@@ -27,7 +27,7 @@ int config_init(struct config *config)
 	int err = 0;
 
 	*config = (struct config){ 0 };
-	for (size_t i = 0; i < OPTION_COUNT && !err; i++)
+	for (size_t i = 0; i < option_count && !err; i++)
 		if (option_table[i].initial)
 			err = value_set(&option_table[i], config, str_of(option_table[i].initial));
 	assert(err == 0 || err == -ENOMEM);
@@ -36,7 +36,7 @@ int config_init(struct config *config)
 
 void config_done(struct config *config)
 {
-	for (size_t i = 0; config && i < OPTION_COUNT; i++)
+	for (size_t i = 0; config && i < option_count; i++)
 		value_clear(&option_table[i], config);
 }
 
@@ -46,7 +46,7 @@ struct reader {
 	struct buf *why;  /* gets the sentence when something is wrong */
 	const char *file; /* NULL: the command line */
 	size_t line;
-	bool given[OPTION_COUNT];
+	bool given[OPTIONS_MAX];
 };
 
 /* Begins the sentence, with where we are. Returns -EINVAL, for the caller to return. */
@@ -295,7 +295,7 @@ int config_reload(struct config *config, int argc, char **argv, struct buf *kept
 	if (err == 0)
 		err = read_all(&fresh, argc, argv, kept);
 	assert(err <= 0); /* who asked for an answer got it at the start */
-	for (size_t i = 0; err == 0 && i < OPTION_COUNT; i++) {
+	for (size_t i = 0; err == 0 && i < option_count; i++) {
 		const struct option *option = &option_table[i];
 
 		if (value_equal(option, config, &fresh))

@@ -157,9 +157,13 @@ const struct option option_table[] = {
 };
 /* clang-format on */
 
+const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
+
+_Static_assert(sizeof(option_table) / sizeof(option_table[0]) <= OPTIONS_MAX, "a place for each");
+
 const struct option *option_find(struct str name)
 {
-	for (size_t i = 0; i < OPTION_COUNT; i++)
+	for (size_t i = 0; i < option_count; i++)
 		if (str_eq(name, str_of(option_table[i].name)))
 			return &option_table[i];
 	return NULL;
@@ -170,7 +174,7 @@ void options_print_help(FILE *out)
 	fputs("Usage: ssecastd [OPTION]...\n"
 	      "Broadcasts events to browsers (Server-Sent Events). See ssecastd(8).\n",
 	      out);
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
+	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &option_table[i];
 		int column;
 

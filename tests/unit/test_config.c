@@ -113,7 +113,7 @@ static const char *other_value(const struct option *option)
 
 Test(config, table_is_whole)
 {
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
+	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &option_table[i];
 
 		cr_assert(option->name, "row %zu is empty", i);
@@ -133,7 +133,7 @@ Test(config, each_option_by_argument_and_by_file)
 	struct config defaults;
 
 	config_init(&defaults);
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
+	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &option_table[i];
 		const char *value = other_value(option);
 		char argument[200], line[200];
@@ -150,7 +150,7 @@ Test(config, each_option_by_argument_and_by_file)
 		for (int k = 0; k < 3; k++) {
 			cr_expect_eq(o[k].result, CONFIG_RUN, "%s: %s", option->name, o[k].err);
 			cr_expect(value_equal(option, &o[k].config, &o[0].config), "%s", line);
-			for (size_t j = 0; j < OPTION_COUNT; j++) {
+			for (size_t j = 0; j < option_count; j++) {
 				bool same = value_equal(&option_table[j], &o[k].config, &defaults);
 				bool is_config = strcmp(option_table[j].name, "config") == 0;
 
@@ -374,7 +374,7 @@ Test(config, help_has_every_option_on_80_columns)
 	for (; str_cut(&rest, '\n', &line); lines++)
 		cr_expect(line.n <= 80, "%.*s", STR_ARG(line));
 	cr_expect(lines <= 50, "%d lines", lines);
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
+	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &option_table[i];
 		char start[64];
 		const char *at;
@@ -499,8 +499,8 @@ Test(config, man_page_says_what_the_table_says)
 	fclose(file);
 	for (const char *at = page; (at = strstr(at, "\n.It Fl -")); at++)
 		items++;
-	cr_expect_eq(items, OPTION_COUNT);
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
+	cr_expect_eq(items, option_count);
+	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &option_table[i];
 		char start[64], said[96];
 		const char *at;
