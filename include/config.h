@@ -34,6 +34,7 @@ struct config {
 				 allows */
 	uint64_t clients_per_ip_max;    /* --max-clients-per-ip, 0 = no limit (default) */
 	struct config_list cors_origin; /* default * */
+	bool public_stats;              /* the topic $stats is for everybody */
 
 	/* What it serves */
 	char *root;    /* NULL = the pages inside the binary */

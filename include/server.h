@@ -5,6 +5,7 @@
 #define SERVER_H
 
 #include "listener.h"
+#include "meter.h"
 #include "source.h"
 #include "staticfile.h"
 #include "sweep.h"
@@ -17,6 +18,7 @@ struct server {
 	struct staticfiles files;
 	struct ticker ticker;
 	struct sweep sweep;
+	struct meter meter;
 	struct source source;
 	struct systemd systemd;
 	int signal_fd;

@@ -1,5 +1,5 @@
 /*
- * stats: what the daemon counts, and its text for Prometheus.
+ * stats: what the daemon counts, and its text: for Prometheus, and as JSON for dashboards.
  *
  * Counters only grow. Gauges are taken at the moment of asking, by who asks (route). Plain data, so
  * that the next binary can go on counting.
@@ -87,5 +87,14 @@ const char *stats_reason(enum stats_reason reason);
 
 /* Appends everything in Prometheus text format 0.0.4; returns out->err. */
 int stats_write(const struct stats *stats, const struct stats_gauges *gauges, struct buf *out);
+
+/*
+ * Appends the same as one JSON object: `{"time_ms":now_ms,…}`, where a member is the metric of that
+ * name without `ssecast_`. A label makes it an object by the label's value, two labels an object of
+ * objects. A histogram is {"le":[…],"buckets":[…],"sum":s,"count":n}; its buckets are not
+ * cumulative, and there is one more of them than bounds. Returns out->err.
+ */
+int stats_write_json(const struct stats *stats, const struct stats_gauges *gauges, uint64_t now_ms,
+		     struct buf *out);
 
 #endif

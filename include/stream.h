@@ -25,6 +25,9 @@ void stream_pump(struct hub *hub, struct conn *conn);
  */
 void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset);
 
+/* Says something to a live subscriber that is not in the ring; bytes are framed for it. */
+void stream_say(struct hub *hub, struct conn *conn, struct str bytes);
+
 /* Sends the heartbeat comment. */
 void stream_heartbeat(struct hub *hub, struct conn *conn);
 

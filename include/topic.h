@@ -99,6 +99,9 @@ void topics_leave(struct topics *topics, uint32_t audience);
 
 struct audience *topics_audience(const struct topics *topics, uint32_t index);
 
+/* The i-th of the audiences that name exactly this topic; 0 when there are not so many. */
+uint32_t topics_audience_of(const struct topics *topics, struct str topic, uint32_t i);
+
 /* Adds a live subscriber; its place in the array is *place. 0 or -ENOMEM. */
 int audience_add_live(struct audience *audience, int fd, uint32_t slot, uint32_t *place);
 

@@ -78,6 +78,8 @@ const struct option option_table[] = {
 	{ .name = "cors-origin", LIST(cors_origin, 0, 1024), .initial = "*",
 	  .check = is_origin, .expect = "* or an origin such as https://example.org",
 	  .metavar = "ORIGIN", .help = "whose pages may read; repeatable" },
+	{ .name = "public-stats", FLAG(public_stats),
+	  .help = "let everybody subscribe to $stats" },
 
 	{ .group = "Stream",
 	  .name = "welcome", TEXT(welcome, 0, 1024), .initial = "welcome to server sent event",

@@ -102,7 +102,8 @@ static int init_inside(struct server *server)
 		return fail("make the table of topics", err);
 	if ((err = conns_init(&hub->conns, hub->clients_max)))
 		return fail("make a table for --max-clients", err);
-	if ((err = sweep_init(&server->sweep, hub)) || (err = ticker_init(&server->ticker, hub)))
+	if ((err = sweep_init(&server->sweep, hub)) || (err = ticker_init(&server->ticker, hub)) ||
+	    (err = meter_init(&server->meter, hub)))
 		return fail("make a timer", err);
 	if ((err = signals_open(server)))
 		return fail("receive signals", err);
@@ -117,6 +118,7 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 
 	*server = (struct server){ .signal_fd = -1, .argc = argc, .argv = argv };
 	server->sweep.timer_fd = server->ticker.timer_fd = server->source.fd = -1;
+	server->meter.timer_fd = -1;
 	server->files.root_fd = hub->loop.epoll_fd = hub->ring.fd = hub->conns.fd = -1;
 	hub->config = *config;
 	hub->clients_max = clients_max;
@@ -150,6 +152,7 @@ void server_done(struct server *server)
 	listeners_done(&server->listeners);
 	staticfiles_done(&server->files);
 	ticker_done(&server->ticker);
+	meter_done(&server->meter);
 	sweep_done(&server->sweep);
 	if (server->signal_fd >= 0)
 		close(server->signal_fd);
@@ -251,6 +254,7 @@ static void on_event(struct server *server, struct loop_key key, uint32_t bits)
 		if (sweep_fire(&server->sweep, hub))
 			report(server);
 		break;
+	case LOOP_METER: meter_fire(&server->meter, hub); break;
 	case LOOP_SIGNAL: on_signal(server); break;
 	case LOOP_STDIN: server->source.is_ready = true; break;
 	case LOOP_KINDS: break;
@@ -267,6 +271,7 @@ static bool turn_end(struct server *server)
 	listeners_resume(&server->listeners, hub, conns_bury(hub) > 0);
 	more = listeners_accept(&server->listeners, hub);
 	sweep_wake(&server->sweep, hub);
+	meter_wake(&server->meter, hub);
 	if (hub->draining && (hub->conns.count == 0 || hub->now_ms >= server->drain_until_ms))
 		server->is_done = true;
 	log_flush();

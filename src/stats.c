@@ -1,5 +1,5 @@
 /*
- * stats: the counters as Prometheus text. See stats.h.
+ * stats: the counters as text. See stats.h.
  *
  * metrics[] names every number that stands alone; a row without help is one more sample of the
  * family above it. What has labels from an enum, and the histograms, are written by a function
@@ -97,6 +97,8 @@ static const struct metric metrics[] = {
 	  NOW(log_dropped) },
 };
 
+enum { METRIC_COUNT = sizeof(metrics) / sizeof(metrics[0]) };
+
 static size_t status_slot(int status)
 {
 	for (size_t i = 1; i < STATS_STATUSES; i++)
@@ -140,18 +142,16 @@ static void seconds_add(struct buf *out, uint64_t value, uint64_t parts_per_seco
 		 (uintmax_t)(value % parts_per_second));
 }
 
-static void metric_add(struct buf *out, const struct metric *metric, const void *base)
+static void value_add(struct buf *out, const struct metric *metric, const struct stats *stats,
+		      const struct stats_gauges *gauges)
 {
-	uint64_t value = *(const uint64_t *)((const char *)base + metric->offset);
+	const char *base = metric->is_gauge_field ? (const char *)gauges : (const char *)stats;
+	uint64_t value = *(const uint64_t *)(const void *)(base + metric->offset);
 
-	if (metric->help)
-		family_add(out, metric->name, metric->type, metric->help);
-	buf_addf(out, "%s%s ", metric->name, metric->labels);
 	if (metric->unit == MILLISECONDS)
 		seconds_add(out, value, 1000, 3);
 	else
 		buf_addf(out, "%ju", (uintmax_t)value);
-	buf_add_char(out, '\n');
 }
 
 /* Only what has been answered: most pairs of route and status never are. */
@@ -205,14 +205,115 @@ static void histogram_add(struct buf *out, const char *name, const char *help,
 
 int stats_write(const struct stats *stats, const struct stats_gauges *gauges, struct buf *out)
 {
-	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
-		metric_add(out, &metrics[i],
-			   metrics[i].is_gauge_field ? (const void *)gauges : (const void *)stats);
+	for (size_t i = 0; i < METRIC_COUNT; i++) {
+		const struct metric *metric = &metrics[i];
+
+		if (metric->help)
+			family_add(out, metric->name, metric->type, metric->help);
+		buf_addf(out, "%s%s ", metric->name, metric->labels);
+		value_add(out, metric, stats, gauges);
+		buf_add_char(out, '\n');
+	}
 	requests_add(out, stats);
 	disconnects_add(out, stats);
 	histogram_add(out, "ssecast_turn_duration_seconds",
 		      "Time that a turn of the loop took, without its wait.", &stats->turn);
 	histogram_add(out, "ssecast_flush_duration_seconds", "Time that a turn's broadcast took.",
 		      &stats->flush);
+	return out->err;
+}
+
+/* --- JSON --- */
+
+/* `"name":` without the prefix that all metrics share. */
+static void key_add(struct buf *out, const char *name)
+{
+	buf_addf(out, "\"%s\":", name + sizeof("ssecast_") - 1);
+}
+
+/* A metric of the table. Labelled rows of one family are the members of one object. */
+static void json_metric_add(struct buf *out, size_t i, const struct stats *stats,
+			    const struct stats_gauges *gauges)
+{
+	const struct metric *metric = &metrics[i];
+	struct str rest = str_of(metric->labels), label;
+	bool is_labelled = str_cut(&rest, '"', &label) && str_cut(&rest, '"', &label);
+	bool is_last = i + 1 == METRIC_COUNT || metrics[i + 1].help;
+
+	buf_add_char(out, ',');
+	if (metric->help)
+		key_add(out, metric->name);
+	if (is_labelled && metric->help)
+		buf_add_char(out, '{');
+	if (is_labelled)
+		buf_addf(out, "\"%.*s\":", STR_ARG(label));
+	value_add(out, metric, stats, gauges);
+	if (is_labelled && is_last)
+		buf_add_char(out, '}');
+}
+
+static void json_requests_add(struct buf *out, const struct stats *stats)
+{
+	buf_add(out, STR(",\"requests_total\":{"));
+	for (size_t route = 0; route < ROUTE_COUNT; route++) {
+		const char *comma = "";
+
+		buf_addf(out, "%s\"%s\":{", route ? "," : "", routes[route]);
+		for (size_t slot = 0; slot < STATS_STATUSES; slot++) {
+			uint64_t count = stats->requests[route][slot];
+			char status[16] = "other";
+
+			if (count == 0)
+				continue;
+			if (slot > 0)
+				snprintf(status, sizeof(status), "%d", statuses[slot]);
+			buf_addf(out, "%s\"%s\":%ju", comma, status, (uintmax_t)count);
+			comma = ",";
+		}
+		buf_add_char(out, '}');
+	}
+	buf_add_char(out, '}');
+}
+
+static void json_disconnects_add(struct buf *out, const struct stats *stats)
+{
+	buf_add(out, STR(",\"disconnects_total\":{"));
+	for (size_t i = 0; i < REASON_COUNT; i++)
+		buf_addf(out, "%s\"%s\":%ju", i ? "," : "", reasons[i],
+			 (uintmax_t)stats->disconnects[i]);
+	buf_add_char(out, '}');
+}
+
+static void json_histogram_add(struct buf *out, const char *name,
+			       const struct stats_histogram *histogram)
+{
+	uint64_t bound_ns = FIRST_BUCKET_NS, count = 0;
+
+	buf_addf(out, ",\"%s\":{\"le\":[", name);
+	for (size_t i = 0; i < STATS_BUCKETS; i++, bound_ns *= 2) {
+		buf_add(out, i ? STR(",") : STR(""));
+		seconds_add(out, bound_ns / 10000, 100000, 5);
+	}
+	buf_add(out, STR("],\"buckets\":["));
+	for (size_t i = 0; i <= STATS_BUCKETS; i++) {
+		buf_addf(out, "%s%ju", i ? "," : "", (uintmax_t)histogram->buckets[i]);
+		count += histogram->buckets[i];
+	}
+	buf_add(out, STR("],\"sum\":"));
+	seconds_add(out, histogram->sum_ns, 1000000000, 9);
+	buf_addf(out, ",\"count\":%ju}", (uintmax_t)count);
+}
+
+int stats_write_json(const struct stats *stats, const struct stats_gauges *gauges, uint64_t now_ms,
+		     struct buf *out)
+{
+	buf_addf(out, "{\"time_ms\":%ju", (uintmax_t)now_ms);
+	for (size_t i = 0; i < METRIC_COUNT; i++)
+		json_metric_add(out, i, stats, gauges);
+	json_requests_add(out, stats);
+	json_disconnects_add(out, stats);
+	json_histogram_add(out, "turn_duration_seconds", &stats->turn);
+	json_histogram_add(out, "flush_duration_seconds", &stats->flush);
+	buf_add_char(out, '}');
 	return out->err;
 }

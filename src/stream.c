@@ -283,16 +283,19 @@ void stream_pump(struct hub *hub, struct conn *conn)
 		become_live(hub, conn);
 }
 
-void stream_heartbeat(struct hub *hub, struct conn *conn)
+void stream_say(struct hub *hub, struct conn *conn, struct str bytes)
 {
-	struct str comment =
-		framing_of(hub, conn) == TOPIC_CHUNKED ? STR("3\r\n:\n\n\r\n") : STR(":\n\n");
-
-	hub->stats.heartbeats++;
-	if (own_say(hub, conn, comment) || conn->flags & CONN_DOOMED || !conn->exchange)
+	if (own_say(hub, conn, bytes) || conn->flags & CONN_DOOMED || !conn->exchange)
 		return;
 	/* Not all of it went out: it walks until it has. */
 	leave_live(hub, conn);
 	conn->cursor = hub->ring.header->flushed;
 	conn->offset = 0;
+}
+
+void stream_heartbeat(struct hub *hub, struct conn *conn)
+{
+	hub->stats.heartbeats++;
+	stream_say(hub, conn,
+		   framing_of(hub, conn) == TOPIC_CHUNKED ? STR("3\r\n:\n\n\r\n") : STR(":\n\n"));
 }

@@ -8,6 +8,7 @@
 
 #include "broadcast.h"
 #include "clock.h"
+#include "meter.h"
 #include "reply.h"
 #include "stream.h"
 #include "uri.h"
@@ -27,9 +28,16 @@ struct start {
 	struct buf from; /* what the client named */
 };
 
+/* Whether a topic of the daemon's own is for this client. */
+static bool is_allowed(const struct hub *hub, const struct conn *conn, struct str topic)
+{
+	return conn->flags & CONN_CONTROL ||
+	       (hub->config.public_stats && str_eq(topic, METER_TOPIC));
+}
+
 /* Appends one topic: NULL, or what is wrong with it. */
-static const char *wanted_add(struct wanted *wanted, const struct conn *conn, struct str raw,
-			      bool plus)
+static const char *wanted_add(struct wanted *wanted, const struct hub *hub, const struct conn *conn,
+			      struct str raw, bool plus)
 {
 	size_t begin = wanted->count ? wanted->ends[wanted->count - 1] : 0;
 	struct event event = { .retry_ms = SSE_NO_RETRY, .topic_count = 1 };
@@ -43,26 +51,27 @@ static const char *wanted_add(struct wanted *wanted, const struct conn *conn, st
 	event.topics = &topic;
 	if (sse_check(&event))
 		return sse_check(&event);
-	if (topic.p[0] == '$' && !(conn->flags & CONN_CONTROL))
+	if (topic.p[0] == '$' && !is_allowed(hub, conn, topic))
 		return "Topics that begin with $ are for control listeners.";
 	wanted->ends[wanted->count++] = wanted->bytes.n;
 	return NULL;
 }
 
 /* Reads path and query: NULL, or what is wrong. */
-static const char *wanted_read(struct wanted *wanted, const struct conn *conn,
-			       const struct http_request *request, struct str path_topic)
+static const char *wanted_read(struct wanted *wanted, const struct hub *hub,
+			       const struct conn *conn, const struct http_request *request,
+			       struct str path_topic)
 {
 	struct str query = request->query, name, value;
 	const char *wrong = NULL;
 
 	if (path_topic.p)
-		wrong = wanted_add(wanted, conn, path_topic, false);
+		wrong = wanted_add(wanted, hub, conn, path_topic, false);
 	while (!wrong && uri_query_next(&query, &name, &value))
 		if (str_eq(name, STR("topic")))
-			wrong = wanted_add(wanted, conn, value, true);
+			wrong = wanted_add(wanted, hub, conn, value, true);
 	if (!wrong && wanted->count == 0)
-		wrong = wanted_add(wanted, conn, STR("broadcast"), false);
+		wrong = wanted_add(wanted, hub, conn, STR("broadcast"), false);
 	return wrong;
 }
 
@@ -284,7 +293,7 @@ void subscribe_open(struct hub *hub, struct conn *conn, const struct http_reques
 
 	buf_init(&wanted.bytes, HTTP_URI_MAX);
 	buf_init(&start.from, HTTP_HEAD_MAX);
-	wrong = wanted_read(&wanted, conn, request, topic);
+	wrong = wanted_read(&wanted, hub, conn, request, topic);
 	if (!wrong && start_read(hub, request, &start))
 		wrong = "The query has a bad percent-encoding.";
 	if (wrong)

@@ -510,6 +510,15 @@ uint32_t audience_remove_live(struct audience *audience, uint32_t place)
 	return audience->live[place].slot;
 }
 
+uint32_t topics_audience_of(const struct topics *topics, struct str topic, uint32_t i)
+{
+	uint32_t index = selector_find(topics, topic, ring_hash(topics->ring, topic));
+
+	if (!index || i >= topics->selectors[index].audience_count)
+		return 0;
+	return selector_audiences(&topics->selectors[index])[i];
+}
+
 /* --- records --- */
 
 bool topics_wanted(const struct topics *topics, const struct audience *audience,

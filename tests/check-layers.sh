@@ -10,7 +10,7 @@ layers=$(
 		2 loop sock systemd beneath
 		3 ring topic value options config stats peer
 		4 hub conn exchange own request reply route stream subscribe publish
-		4 staticfile broadcast sweep ticker source listener
+		4 staticfile broadcast sweep ticker meter source listener
 		5 main server
 	ROOMS
 )

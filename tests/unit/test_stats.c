@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
+
 enum { TEXT_MAX = 65536, FAMILIES_MAX = 100, SERIES_MAX = 300, LINE_MAX_BYTES = 400 };
 
 /* The family that is being read, and what was read before. */
@@ -377,4 +379,101 @@ Test(stats, want_of_room_is_told)
 	buf_init(&text, 1000);
 	cr_assert(stats_write(&stats, &now, &text) == -ENOBUFS);
 	buf_done(&text);
+}
+
+/* --- the same as JSON --- */
+
+/* Takes the value of the next label off *labels: false where there is none. */
+static bool next_label(struct str *labels, struct str *value)
+{
+	return str_cut(labels, '"', value) && str_cut(labels, '"', value);
+}
+
+/* The member that stands for a sample such as `ssecast_clients{state="live"} 3`. */
+static struct str member_of(struct str json, struct str series)
+{
+	struct str labels = series, name, label, value = json, found;
+
+	str_cut(&labels, '{', &name);
+	cr_assert(json_get(json, str_from(name, strlen("ssecast_")), &value), "%.*s",
+		  STR_ARG(name));
+	while (next_label(&labels, &label)) {
+		cr_assert(json_get(value, label, &found), "%.*s", STR_ARG(series));
+		value = found;
+	}
+	return value;
+}
+
+static void expect_histogram(struct str json, struct str text, const char *name)
+{
+	struct str all, bounds, counts, bound, count, sum;
+	char line[200];
+	uint64_t total = 0, n;
+
+	cr_assert(json_get(json, str_of(name), &all));
+	cr_assert(json_get(all, STR("le"), &bounds) && json_get(all, STR("buckets"), &counts));
+	while (json_next_element(&counts, &count)) {
+		bool is_last = !json_next_element(&bounds, &bound);
+
+		cr_assert(json_u64(count, &n) == 0);
+		total += n;
+		snprintf(line, sizeof(line), "ssecast_%s_bucket{le=\"%.*s\"} %ju\n", name,
+			 STR_ARG(is_last ? STR("+Inf") : bound), (uintmax_t)total);
+		cr_expect(memmem(text.p, text.n, line, strlen(line)), "%s", line);
+	}
+	cr_assert(json_get(all, STR("sum"), &sum) && json_get(all, STR("count"), &count));
+	snprintf(line, sizeof(line), "ssecast_%s_sum %.*s\nssecast_%s_count %.*s\n", name,
+		 STR_ARG(sum), name, STR_ARG(count));
+	cr_expect(memmem(text.p, text.n, line, strlen(line)), "%s", line);
+}
+
+/* Every field and every pair has a value of its own. */
+Test(stats, json_says_the_same_as_the_text)
+{
+	struct stats stats;
+	struct stats_gauges now;
+	struct buf text, out;
+	struct str rest, line, json, time;
+	size_t samples = 0;
+
+	for (size_t i = 0; i < sizeof(stats) / sizeof(uint64_t); i++)
+		((uint64_t *)&stats)[i] = 1000 + i;
+	for (size_t i = 0; i < sizeof(now) / sizeof(uint64_t); i++)
+		((uint64_t *)&now)[i] = 2000 + i;
+	write_text(&text, &stats, &now);
+	buf_init(&out, TEXT_MAX);
+	cr_assert(stats_write_json(&stats, &now, 1763622735123, &out) == 0);
+	cr_assert(json_check(buf_str(&out), &json) == 0, "%.*s", STR_ARG(buf_str(&out)));
+	cr_assert(json_get(json, STR("time_ms"), &time) && str_eq(time, STR("1763622735123")));
+	rest = buf_str(&text);
+	while (str_cut(&rest, '\n', &line) && line.n) {
+		struct str value = line, series;
+
+		if (line.p[0] == '#' || memmem(line.p, line.n, "_duration_", 10))
+			continue;
+		str_cut(&value, ' ', &series);
+		cr_expect(str_eq(member_of(json, series), value), "%.*s", STR_ARG(line));
+		samples++;
+	}
+	cr_expect(samples > ROUTE_COUNT * STATS_STATUSES + REASON_COUNT + 20);
+	expect_histogram(json, buf_str(&text), "turn_duration_seconds");
+	expect_histogram(json, buf_str(&text), "flush_duration_seconds");
+	buf_done(&text);
+	buf_done(&out);
+}
+
+Test(stats, json_of_a_fresh_daemon_is_well_formed_and_small)
+{
+	struct stats stats = { 0 };
+	struct stats_gauges now = { 0 };
+	struct buf out;
+	struct str json;
+
+	buf_init(&out, 2048);
+	cr_assert(stats_write_json(&stats, &now, 0, &out) == 0);
+	cr_assert(json_check(buf_str(&out), &json) == 0, "%.*s", STR_ARG(buf_str(&out)));
+	buf_done(&out);
+	buf_init(&out, 1000);
+	cr_assert(stats_write_json(&stats, &now, 0, &out) == -ENOBUFS);
+	buf_done(&out);
 }
