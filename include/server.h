@@ -37,6 +37,12 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 		char **argv);
 void server_done(struct server *server);
 
+/*
+ * One turn, which waits for events up to timeout_ms (-1: forever). 1 if something is left to do at
+ * once, 0 if not, or -errno.
+ */
+int server_turn(struct server *server, int timeout_ms);
+
 /* Runs until it is told to end. 0, or -errno after a sentence to the log. */
 int server_run(struct server *server);
 

@@ -294,30 +294,40 @@ static int patience_ms(const struct server *server)
 	return server->listeners.is_paused ? LISTENERS_PAUSE_MS : -1;
 }
 
+int server_turn(struct server *server, int timeout_ms)
+{
+	struct hub *hub = &server->hub;
+	int n = loop_wait(&hub->loop, timeout_ms);
+	uint64_t begun_ns = clock_mono_ns();
+	bool more;
+
+	if (n < 0)
+		return n;
+	hub->now_ms = begun_ns / 1000000;
+	for (int i = 0; i < n; i++) {
+		uint32_t bits;
+		struct loop_key key = loop_event(&hub->loop, i, &bits);
+
+		on_event(server, key, bits);
+	}
+	request_run_agenda(hub);
+	more = source_read(&server->source, hub);
+	if (is_source_at_end(server))
+		drain(server, "standard input has ended");
+	more |= turn_end(server);
+	stats_duration(&hub->stats.turn, clock_mono_ns() - begun_ns);
+	return more;
+}
+
 int server_run(struct server *server)
 {
 	struct hub *hub = &server->hub;
-	bool more = true;
+	int more = 1;
 
 	while (!server->is_done) {
-		int n = loop_wait(&hub->loop, more ? 0 : patience_ms(server));
-		uint64_t begun_ns = clock_mono_ns();
-
-		if (n < 0)
-			return fail("wait for events", n);
-		hub->now_ms = begun_ns / 1000000;
-		for (int i = 0; i < n; i++) {
-			uint32_t bits;
-			struct loop_key key = loop_event(&hub->loop, i, &bits);
-
-			on_event(server, key, bits);
-		}
-		request_run_agenda(hub);
-		more = source_read(&server->source, hub);
-		if (is_source_at_end(server))
-			drain(server, "standard input has ended");
-		more |= turn_end(server);
-		stats_duration(&hub->stats.turn, clock_mono_ns() - begun_ns);
+		more = server_turn(server, more ? 0 : patience_ms(server));
+		if (more < 0)
+			return fail("wait for events", more);
 	}
 	if (hub->conns.count > 0)
 		log_warning("%u connections were cut: --drain was over", hub->conns.count);
