@@ -1,28 +1,42 @@
 /*
  * topic: who wants what. Selectors, and the audiences that subscribe to them.
  *
- * A selector is what a stream asks for: an exact topic, or "*" for every topic that does not begin
- * with '$'. Subscribers that ask for the same set of selectors with the same framing are one
- * audience; it owns the dense array of its live subscribers, so that a broadcast reads that array
- * and nothing else. A topic costs nothing until somebody subscribes to it.
+ * A selector is what a stream asks for: an exact topic, "*", or a template (selector.h). Private
+ * records are only for streams that are authorised for one of their topics: by further selectors,
+ * their claims. Subscribers that ask for the same set of selectors, with the same claims and the
+ * same framing, are one audience; it owns the dense array of its live subscribers, so that a
+ * broadcast reads that array and nothing else. A topic costs nothing until somebody subscribes to
+ * it.
  *
  *	topic of a record --hash--> selector --> audiences --> live subscribers
+ *
+ * "*" and templates are patterns: each is matched once against a record that is published, however
+ * many ask for it.
  *
  * Tables are indexed, never pointed into, because they move when they grow; index 0 is nobody.
  */
 #ifndef TOPIC_H
 #define TOPIC_H
 
+#include "names.h"
 #include "ring.h"
 
 enum {
-	TOPIC_SELECTORS_MAX = 64, /* selectors of one stream */
+	TOPIC_SELECTORS_MAX = 1000, /* selectors of one stream; and as many claims */
 };
 
 /* How the bytes of an event are wrapped for a subscriber. */
 enum topic_framing {
 	TOPIC_CHUNKED, /* HTTP/1.1: the frame as it lies in the ring */
 	TOPIC_PLAIN,   /* HTTP/1.0: the event without its chunk, ended by close */
+};
+
+/* All that makes an audience: who has the same terms is in the same one. */
+struct audience_terms {
+	struct str selectors; /* packed (names.h): 1 to TOPIC_SELECTORS_MAX; order and doubles do
+				 not matter */
+	struct str claims;    /* packed: what private records it may see; empty = none */
+	enum topic_framing framing;
 };
 
 /* A live subscriber: all that a broadcast needs to know of it. */
@@ -33,8 +47,9 @@ struct place {
 
 /* Subscribers that ask for the same. */
 struct audience {
-	uint32_t *selectors; /* owned; sorted indices; NULL while the entry is free */
-	uint32_t selector_count;
+	uint32_t *selectors; /* owned; sorted indices, and behind them those of the claims, sorted
+				too; NULL while the entry is free */
+	uint32_t selector_count, claim_count;
 	uint8_t framing;
 	uint32_t members;   /* subscribers, live and walking */
 	struct place *live; /* owned; dense */
@@ -47,14 +62,17 @@ struct audience {
 	uint64_t sent_bytes;   /* flushed to live subscribers since the audience exists */
 };
 
-/* One name that audiences ask for. */
+/* One name that audiences ask for, or claim. */
 struct selector {
 	char *name; /* owned; NULL while the entry is free */
 	uint64_t hash;
+	uint64_t asked; /* twice the record + 1 that it was last matched with, + whether it asks */
 	uint16_t len;
-	bool is_pattern; /* matched against each topic published; else looked up by its hash */
+	uint8_t kind;    /* enum selector_kind: exact ones are looked up by their hash */
 	uint32_t next;   /* in its bucket, or in the free list */
-	uint32_t audience_count, audience_cap;
+	uint32_t claims; /* audiences that have it as a claim */
+	uint32_t place;  /* of a pattern that somebody asks for, in topics.patterns */
+	uint32_t audience_count, audience_cap; /* those that ask for it */
 	union {
 		uint32_t one;   /* where audience_cap is 0 */
 		uint32_t *many; /* owned */
@@ -75,24 +93,31 @@ struct topics {
 	uint32_t audience_count, audience_cap, audience_free;
 	uint32_t *selector_buckets, *audience_buckets;
 	uint32_t selector_mask, audience_mask; /* buckets - 1 */
-	uint32_t *patterns;                    /* selectors that are patterns */
+	uint32_t *patterns;                    /* selectors that are patterns, and are asked for */
 	uint32_t pattern_count, pattern_cap;
 	struct pending *pending;
 	uint32_t pending_count, pending_cap;
-	uint32_t dirty;  /* first audience with pending records */
-	uint32_t in_use; /* selectors; the limit is the caller's */
+	uint32_t dirty;           /* first audience with pending records */
+	uint32_t in_use;          /* selectors; the limit is the caller's */
+	uint64_t pattern_matches; /* a pattern against a record; since the start */
 };
 
 int topics_init(struct topics *topics, const struct ring *ring);
 void topics_done(struct topics *topics);
 
 /*
- * The audience for these selectors (1 to TOPIC_SELECTORS_MAX valid topics or "*"; order and
- * doubles do not matter) and that framing, made if there is none yet; the caller becomes a member.
- * New selectors are made only while there are fewer than selectors_max. 0, -ENOMEM, or -ENOSPC.
+ * The audience with these terms, made if there is none yet; the caller becomes a member. New
+ * selectors are made only while there are fewer than selectors_max. 0, -ENOMEM, or -ENOSPC.
  */
-int topics_join(struct topics *topics, const struct str *names, size_t count,
-		enum topic_framing framing, uint64_t selectors_max, uint32_t *audience);
+int topics_join(struct topics *topics, const struct audience_terms *terms, uint64_t selectors_max,
+		uint32_t *audience);
+
+/*
+ * Appends an audience's terms, packed, to two lists: whoever joins with them (in the next process)
+ * is in the same audience again. 0 or -ENOMEM or -ENOBUFS.
+ */
+int audience_describe(const struct topics *topics, const struct audience *audience,
+		      struct buf *selectors, struct buf *claims);
 
 /* Gives membership back; the last one out frees the audience and its selectors. */
 void topics_leave(struct topics *topics, uint32_t audience);
@@ -111,7 +136,7 @@ int audience_add_live(struct audience *audience, int fd, uint32_t slot, uint32_t
  */
 uint32_t audience_remove_live(struct audience *audience, uint32_t place);
 
-/* Whether the audience asks for the record. */
+/* Whether the audience asks for the record, and may see it. */
 bool topics_wanted(const struct topics *topics, const struct audience *audience,
 		   const struct record *record);
 

@@ -13,7 +13,7 @@
 enum {
 	WALK_PIECES = 64,        /* of an iovec */
 	WALK_BYTES = 256 * 1024, /* sent to one walker in one turn, some more or less */
-	WALK_RECORDS = 4096,     /* looked at for one walker in one turn */
+	WALK_LOOKS = 4096,       /* comparisons of a selector with a topic for one, in one turn */
 };
 
 static struct audience *audience_of(const struct hub *hub, const struct conn *conn)
@@ -125,16 +125,16 @@ struct walk {
 static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
 {
 	const struct audience *audience = audience_of(hub, conn);
-	uint64_t flushed = hub->ring.header->flushed, n = conn->cursor;
-	unsigned looked = 0;
+	uint64_t flushed = hub->ring.header->flushed, n = conn->cursor, looks = 0;
 
 	walk->count = 0;
 	walk->bytes = 0;
-	for (; n < flushed && looked < WALK_RECORDS && walk->bytes < WALK_BYTES; n++, looked++) {
+	for (; n < flushed && looks < WALK_LOOKS && walk->bytes < WALK_BYTES; n++) {
 		const struct record *record = ring_record(&hub->ring, n);
 		struct iovec *last = &walk->pieces[walk->count - (walk->count > 0)];
 		struct str bytes;
 
+		looks += (audience->selector_count + audience->claim_count) * record->topic_count;
 		if (!topics_wanted(&hub->topics, audience, record)) {
 			if (walk->count == 0)
 				conn->cursor = n + 1;

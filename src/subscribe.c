@@ -13,12 +13,7 @@
 #include "stream.h"
 #include "uri.h"
 
-/* The topics that a request asks for, decoded, one behind the other in bytes. */
-struct wanted {
-	struct buf bytes;
-	size_t ends[TOPIC_SELECTORS_MAX];
-	size_t count;
-};
+enum { TOPICS_MAX = 64 }; /* of one stream */
 
 /* Where a stream begins. */
 struct start {
@@ -35,56 +30,47 @@ static bool is_allowed(const struct hub *hub, const struct conn *conn, struct st
 	       (hub->config.public_stats && str_eq(topic, METER_TOPIC));
 }
 
-/* Appends one topic: NULL, or what is wrong with it. */
-static const char *wanted_add(struct wanted *wanted, const struct hub *hub, const struct conn *conn,
-			      struct str raw, bool plus)
+/* Appends one topic to a list (names.h): NULL, or what is wrong with it. */
+static const char *topic_add(struct buf *topics, const struct hub *hub, const struct conn *conn,
+			     struct str raw, bool plus)
 {
-	size_t begin = wanted->count ? wanted->ends[wanted->count - 1] : 0;
 	struct event event = { .retry_ms = SSE_NO_RETRY, .topic_count = 1 };
 	struct str topic;
+	struct buf text;
+	const char *wrong = NULL;
 
-	if (wanted->count == TOPIC_SELECTORS_MAX)
-		return "A stream may have 64 topics at the most.";
-	if (uri_decode(raw, plus, &wanted->bytes))
-		return "The topic has a bad percent-encoding.";
-	topic = str_from(buf_str(&wanted->bytes), begin);
+	buf_init(&text, HTTP_URI_MAX);
+	if (uri_decode(raw, plus, &text))
+		wrong = "The topic has a bad percent-encoding.";
+	topic = buf_str(&text);
 	event.topics = &topic;
-	if (sse_check(&event))
-		return sse_check(&event);
-	if (topic.p[0] == '$' && !is_allowed(hub, conn, topic))
-		return "Topics that begin with $ are for control listeners.";
-	wanted->ends[wanted->count++] = wanted->bytes.n;
-	return NULL;
+	if (!wrong)
+		wrong = sse_check(&event);
+	if (!wrong && topic.p[0] == '$' && !is_allowed(hub, conn, topic))
+		wrong = "Topics that begin with $ are for control listeners.";
+	if (!wrong && names_add(topics, topic))
+		wrong = "There is no memory for the topics.";
+	buf_done(&text);
+	return wrong;
 }
 
 /* Reads path and query: NULL, or what is wrong. */
-static const char *wanted_read(struct wanted *wanted, const struct hub *hub,
-			       const struct conn *conn, const struct http_request *request,
-			       struct str path_topic)
+static const char *topics_read(struct buf *topics, const struct hub *hub, const struct conn *conn,
+			       const struct http_request *request, struct str path_topic)
 {
 	struct str query = request->query, name, value;
 	const char *wrong = NULL;
 
 	if (path_topic.p)
-		wrong = wanted_add(wanted, hub, conn, path_topic, false);
+		wrong = topic_add(topics, hub, conn, path_topic, false);
 	while (!wrong && uri_query_next(&query, &name, &value))
 		if (str_eq(name, STR("topic")))
-			wrong = wanted_add(wanted, hub, conn, value, true);
-	if (!wrong && wanted->count == 0)
-		wrong = wanted_add(wanted, hub, conn, STR("broadcast"), false);
+			wrong = topic_add(topics, hub, conn, value, true);
+	if (!wrong && topics->n == 0)
+		wrong = topic_add(topics, hub, conn, STR("broadcast"), false);
+	if (!wrong && names_count(buf_str(topics)) > TOPICS_MAX)
+		wrong = "A stream may have 64 topics at the most.";
 	return wrong;
-}
-
-static int join(struct hub *hub, const struct wanted *wanted, enum topic_framing framing,
-		uint32_t *audience)
-{
-	struct str names[TOPIC_SELECTORS_MAX];
-	size_t begin = 0;
-
-	for (size_t i = 0; i < wanted->count; begin = wanted->ends[i++])
-		names[i] = (struct str){ wanted->bytes.p + begin, wanted->ends[i] - begin };
-	return topics_join(&hub->topics, names, wanted->count, framing, hub->config.topics_max,
-			   audience);
 }
 
 /* Everything retained after an id of the daemon's own shape. */
@@ -253,11 +239,12 @@ static void refuse_join(struct hub *hub, struct conn *conn, int err)
 		reply_text(hub, conn, 503, "There is no memory for another stream.");
 }
 
-static void open_stream(struct hub *hub, struct conn *conn, const struct wanted *wanted,
+static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
 			const struct start *start)
 {
 	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
 	enum topic_framing framing = exchange->is_http10 ? TOPIC_PLAIN : TOPIC_CHUNKED;
+	struct audience_terms terms = { .selectors = topics, .framing = framing };
 	uint32_t audience;
 	int err;
 
@@ -266,7 +253,7 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wanted 
 		reply_stream_head(hub, conn);
 		return;
 	}
-	err = join(hub, wanted, framing, &audience);
+	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
 	if (err) {
 		refuse_join(hub, conn, err);
 		return;
@@ -287,19 +274,19 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wanted 
 void subscribe_open(struct hub *hub, struct conn *conn, const struct http_request *request,
 		    struct str topic)
 {
-	struct wanted wanted = { .count = 0 };
 	struct start start = { .record = 0 };
+	struct buf topics;
 	const char *wrong;
 
-	buf_init(&wanted.bytes, HTTP_URI_MAX);
+	buf_init(&topics, 2 * HTTP_URI_MAX);
 	buf_init(&start.from, HTTP_HEAD_MAX);
-	wrong = wanted_read(&wanted, hub, conn, request, topic);
+	wrong = topics_read(&topics, hub, conn, request, topic);
 	if (!wrong && start_read(hub, request, &start))
 		wrong = "The query has a bad percent-encoding.";
 	if (wrong)
 		reply_text(hub, conn, 400, "%s", wrong);
 	else
-		open_stream(hub, conn, &wanted, &start);
-	buf_done(&wanted.bytes);
+		open_stream(hub, conn, buf_str(&topics), &start);
+	buf_done(&topics);
 	buf_done(&start.from);
 }

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "selector.h"
+
 enum {
 	TABLE_FIRST = 64,   /* entries that a table begins with */
 	PENDING_MIN = 4096, /* records that one turn may bring to one audience before a flush */
@@ -86,18 +88,9 @@ struct audience *topics_audience(const struct topics *topics, uint32_t index)
 
 /* --- selectors --- */
 
-static bool is_pattern(struct str name)
+static struct str name_of(const struct selector *selector)
 {
-	return str_eq(name, STR("*"));
-}
-
-/* Whether a selector asks for a topic; hash is the topic's. */
-static bool selector_matches(const struct selector *selector, struct str topic, uint64_t hash)
-{
-	if (selector->is_pattern)
-		return topic.p[0] != '$';
-	return selector->hash == hash &&
-	       str_eq((struct str){ selector->name, selector->len }, topic);
+	return (struct str){ selector->name, selector->len };
 }
 
 static uint32_t selector_find(const struct topics *topics, struct str name, uint64_t hash)
@@ -107,8 +100,7 @@ static uint32_t selector_find(const struct topics *topics, struct str name, uint
 	while (i) {
 		const struct selector *selector = &topics->selectors[i];
 
-		if (selector->hash == hash &&
-		    str_eq((struct str){ selector->name, selector->len }, name))
+		if (selector->hash == hash && str_eq(name_of(selector), name))
 			break;
 		i = selector->next;
 	}
@@ -139,27 +131,29 @@ static void selector_rehash(struct topics *topics)
 	topics->selector_mask = mask;
 }
 
+/* Patterns that somebody asks for are in a list: each publish goes over it. 0 or -ENOMEM. */
 static int pattern_add(struct topics *topics, uint32_t index)
 {
 	int err = array_grow(&topics->patterns, &topics->pattern_cap, topics->pattern_count + 1,
 			     sizeof(uint32_t));
 
-	if (!err)
-		topics->patterns[topics->pattern_count++] = index;
-	return err;
+	if (err)
+		return err;
+	topics->selectors[index].place = topics->pattern_count;
+	topics->patterns[topics->pattern_count++] = index;
+	return 0;
 }
 
 static void pattern_remove(struct topics *topics, uint32_t index)
 {
-	for (uint32_t i = 0; i < topics->pattern_count; i++) {
-		if (topics->patterns[i] != index)
-			continue;
-		topics->patterns[i] = topics->patterns[--topics->pattern_count];
-		return;
-	}
+	uint32_t place = topics->selectors[index].place;
+	uint32_t last = topics->patterns[--topics->pattern_count];
+
+	topics->patterns[place] = last;
+	topics->selectors[last].place = place;
 }
 
-/* A new selector without an audience: its index, or 0 when memory ran out. */
+/* A new selector that nobody asks for yet: its index, or 0 when memory ran out. */
 static uint32_t selector_new(struct topics *topics, struct str name, uint64_t hash)
 {
 	uint32_t index = topics->selector_free ? topics->selector_free : topics->selector_count;
@@ -173,10 +167,6 @@ static uint32_t selector_new(struct topics *topics, struct str name, uint64_t ha
 	if (!copy)
 		return 0;
 	memcpy(copy, name.p, name.n);
-	if (is_pattern(name) && pattern_add(topics, index)) {
-		free(copy);
-		return 0;
-	}
 	selector = &topics->selectors[index];
 	if (index == topics->selector_free)
 		topics->selector_free = selector->next;
@@ -186,7 +176,7 @@ static uint32_t selector_new(struct topics *topics, struct str name, uint64_t ha
 		(struct selector){ .name = copy,
 				   .len = (uint16_t)name.n,
 				   .hash = hash,
-				   .is_pattern = is_pattern(name),
+				   .kind = (uint8_t)selector_kind(name),
 				   .next = topics->selector_buckets[hash & topics->selector_mask] };
 	topics->selector_buckets[hash & topics->selector_mask] = index;
 	topics->in_use++;
@@ -216,11 +206,9 @@ static void selector_free(struct topics *topics, uint32_t index)
 {
 	struct selector *selector = &topics->selectors[index];
 
-	assert(selector->audience_count == 0);
+	assert(selector->audience_count == 0 && selector->claims == 0);
 	chain_remove(&topics->selector_buckets[selector->hash & topics->selector_mask], index,
 		     selector_next, topics);
-	if (selector->is_pattern)
-		pattern_remove(topics, index);
 	if (selector->audience_cap)
 		free(selector->audiences.many);
 	free(selector->name);
@@ -235,7 +223,7 @@ static const uint32_t *selector_audiences(const struct selector *selector)
 	return selector->audience_cap ? selector->audiences.many : &selector->audiences.one;
 }
 
-static int selector_attach(struct selector *selector, uint32_t audience)
+static int audiences_add(struct selector *selector, uint32_t audience)
 {
 	uint32_t cap = 0, one, *many = NULL;
 	int err;
@@ -261,52 +249,82 @@ static int selector_attach(struct selector *selector, uint32_t audience)
 	return err;
 }
 
-static void selector_detach(struct selector *selector, uint32_t audience)
+/* Has a selector know an audience that asks for it. 0 or -ENOMEM. */
+static int selector_attach(struct topics *topics, uint32_t index, uint32_t audience)
 {
+	struct selector *selector = &topics->selectors[index];
+	bool is_new = selector->kind != SELECTOR_EXACT && selector->audience_count == 0;
+	int err = is_new ? pattern_add(topics, index) : 0;
+
+	if (err)
+		return err;
+	err = audiences_add(selector, audience);
+	if (err && is_new)
+		pattern_remove(topics, index);
+	return err;
+}
+
+static void selector_detach(struct topics *topics, uint32_t index, uint32_t audience)
+{
+	struct selector *selector = &topics->selectors[index];
 	uint32_t *list =
 		selector->audience_cap ? selector->audiences.many : &selector->audiences.one;
+	uint32_t at = 0;
 
-	for (uint32_t i = 0; i < selector->audience_count; i++) {
-		if (list[i] != audience)
-			continue;
-		list[i] = list[--selector->audience_count];
-		return;
-	}
+	while (list[at] != audience)
+		at++;
+	list[at] = list[--selector->audience_count];
+	if (selector->kind != SELECTOR_EXACT && selector->audience_count == 0)
+		pattern_remove(topics, index);
 }
 
 /* --- audiences --- */
 
-static uint64_t audience_hash(const struct topics *topics, const uint32_t *selectors,
-			      uint32_t count, uint8_t framing)
+/* What an audience is made of, with its names looked up: see struct audience. */
+struct parts {
+	uint32_t numbers[2 * TOPIC_SELECTORS_MAX];
+	uint32_t selector_count, claim_count;
+	uint8_t framing;
+};
+
+static uint32_t *bucket_of(const struct topics *topics, const uint32_t *numbers,
+			   uint32_t selector_count, uint32_t claim_count, uint8_t framing)
 {
-	struct str bytes = { (const char *)selectors, count * sizeof(*selectors) };
+	struct str bytes = { (const char *)numbers,
+			     (selector_count + claim_count) * sizeof(*numbers) };
+	uint64_t hash = str_hash(bytes, topics->ring->header->hash_key);
 
-	return str_hash(bytes, topics->ring->header->hash_key) + framing;
-}
-
-static uint32_t audience_find(const struct topics *topics, const uint32_t *selectors,
-			      uint32_t count, uint8_t framing)
-{
-	uint32_t i = topics->audience_buckets[audience_hash(topics, selectors, count, framing) &
-					      topics->audience_mask];
-
-	while (i) {
-		const struct audience *audience = &topics->audiences[i];
-
-		if (audience->framing == framing && audience->selector_count == count &&
-		    memcmp(audience->selectors, selectors, count * sizeof(*selectors)) == 0)
-			break;
-		i = audience->next;
-	}
-	return i;
+	return &topics->audience_buckets[(hash + selector_count + framing) & topics->audience_mask];
 }
 
 static uint32_t *audience_bucket(const struct topics *topics, const struct audience *audience)
 {
-	return &topics->audience_buckets[audience_hash(topics, audience->selectors,
-						       audience->selector_count,
-						       audience->framing) &
-					 topics->audience_mask];
+	return bucket_of(topics, audience->selectors, audience->selector_count,
+			 audience->claim_count, audience->framing);
+}
+
+static uint32_t *parts_bucket(const struct topics *topics, const struct parts *parts)
+{
+	return bucket_of(topics, parts->numbers, parts->selector_count, parts->claim_count,
+			 parts->framing);
+}
+
+static uint32_t audience_find(const struct topics *topics, const struct parts *parts)
+{
+	uint32_t i = *parts_bucket(topics, parts);
+	size_t size = (parts->selector_count + parts->claim_count) * sizeof(parts->numbers[0]);
+
+	while (i) {
+		const struct audience *audience = &topics->audiences[i];
+
+		if (audience->framing == parts->framing &&
+		    audience->selector_count == parts->selector_count &&
+		    audience->claim_count == parts->claim_count &&
+		    memcmp(audience->selectors, parts->numbers, size) == 0)
+			break;
+		i = audience->next;
+	}
+	return i;
 }
 
 static void audience_rehash(struct topics *topics)
@@ -346,34 +364,48 @@ static int audience_reserve(struct topics *topics, uint32_t index)
 			  (index + 1) * PENDING_PER_AUDIENCE, sizeof(struct pending));
 }
 
-static uint32_t audience_new(struct topics *topics, const uint32_t *selectors, uint32_t count,
-			     uint8_t framing)
+/* Has the selectors know the audience. 0 or -ENOMEM, with nothing changed. */
+static int audience_attach(struct topics *topics, const struct parts *parts, uint32_t index)
+{
+	uint32_t attached = 0;
+
+	while (attached < parts->selector_count &&
+	       !selector_attach(topics, parts->numbers[attached], index))
+		attached++;
+	if (attached < parts->selector_count) {
+		while (attached-- > 0)
+			selector_detach(topics, parts->numbers[attached], index);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < parts->claim_count; i++)
+		topics->selectors[parts->numbers[parts->selector_count + i]].claims++;
+	return 0;
+}
+
+static uint32_t audience_new(struct topics *topics, const struct parts *parts)
 {
 	uint32_t index = topics->audience_free ? topics->audience_free : topics->audience_count;
-	uint32_t *copy, *bucket, attached = 0;
+	size_t size = (parts->selector_count + parts->claim_count) * sizeof(parts->numbers[0]);
+	uint32_t *copy, *bucket;
 	struct audience *audience;
 
 	if (audience_reserve(topics, index))
 		return 0;
-	copy = malloc(count * sizeof(*copy));
-	if (!copy)
-		return 0;
-	memcpy(copy, selectors, count * sizeof(*copy));
-	while (attached < count && !selector_attach(&topics->selectors[copy[attached]], index))
-		attached++;
-	if (attached < count) {
-		while (attached-- > 0)
-			selector_detach(&topics->selectors[copy[attached]], index);
+	copy = malloc(size);
+	if (!copy || audience_attach(topics, parts, index)) {
 		free(copy);
 		return 0;
 	}
+	memcpy(copy, parts->numbers, size);
 	audience = &topics->audiences[index];
 	if (index == topics->audience_free)
 		topics->audience_free = audience->next;
 	else
 		topics->audience_count++;
-	*audience =
-		(struct audience){ .selectors = copy, .selector_count = count, .framing = framing };
+	*audience = (struct audience){ .selectors = copy,
+				       .selector_count = parts->selector_count,
+				       .claim_count = parts->claim_count,
+				       .framing = parts->framing };
 	bucket = audience_bucket(topics, audience);
 	audience->next = *bucket;
 	*bucket = index;
@@ -381,12 +413,15 @@ static uint32_t audience_new(struct topics *topics, const uint32_t *selectors, u
 	return index;
 }
 
-/* Frees those of the selectors that no audience asks for. */
+/* Frees those of the selectors that no audience has any more; one may be there twice. */
 static void selectors_release(struct topics *topics, const uint32_t *selectors, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (topics->selectors[selectors[i]].audience_count == 0)
+	for (uint32_t i = 0; i < count; i++) {
+		const struct selector *selector = &topics->selectors[selectors[i]];
+
+		if (selector->name && selector->audience_count == 0 && selector->claims == 0)
 			selector_free(topics, selectors[i]);
+	}
 }
 
 static int by_number(const void *a, const void *b)
@@ -408,48 +443,68 @@ static uint32_t sort_unique(uint32_t *numbers, uint32_t count)
 	return kept;
 }
 
-/* The selectors of these names, sorted, made where they are missing. 0, -ENOMEM or -ENOSPC. */
-static int selectors_get(struct topics *topics, const struct str *names, size_t count,
-			 uint64_t selectors_max, uint32_t *selectors, uint32_t *got)
+/*
+ * Adds the selectors of these names, made where they are missing, to numbers: *got of them, sorted.
+ * 0, -ENOMEM or -ENOSPC.
+ */
+static int selectors_get(struct topics *topics, struct str names, uint64_t selectors_max,
+			 uint32_t *numbers, uint32_t *got)
 {
+	struct str name;
 	int err = 0;
 
 	*got = 0;
-	for (size_t i = 0; i < count && !err; i++) {
-		uint64_t hash = ring_hash(topics->ring, names[i]);
-		uint32_t index = selector_find(topics, names[i], hash);
+	while (!err && names_next(&names, &name)) {
+		uint64_t hash = ring_hash(topics->ring, name);
+		uint32_t index = selector_find(topics, name, hash);
 
+		assert(*got < TOPIC_SELECTORS_MAX);
 		if (!index && topics->in_use >= selectors_max)
 			err = -ENOSPC;
-		else if (!index && !(index = selector_new(topics, names[i], hash)))
+		else if (!index && !(index = selector_new(topics, name, hash)))
 			err = -ENOMEM;
 		else
-			selectors[(*got)++] = index;
+			numbers[(*got)++] = index;
 	}
-	*got = sort_unique(selectors, *got);
+	*got = sort_unique(numbers, *got);
 	return err;
 }
 
-int topics_join(struct topics *topics, const struct str *names, size_t count,
-		enum topic_framing framing, uint64_t selectors_max, uint32_t *audience)
+int topics_join(struct topics *topics, const struct audience_terms *terms, uint64_t selectors_max,
+		uint32_t *audience)
 {
-	uint32_t selectors[TOPIC_SELECTORS_MAX], got;
+	struct parts parts;
 	int err;
 
-	assert(count > 0 && count <= TOPIC_SELECTORS_MAX);
-	err = selectors_get(topics, names, count, selectors_max, selectors, &got);
+	parts.framing = (uint8_t)terms->framing;
+	parts.claim_count = 0;
+	err = selectors_get(topics, terms->selectors, selectors_max, parts.numbers,
+			    &parts.selector_count);
+	if (!err)
+		err = selectors_get(topics, terms->claims, selectors_max,
+				    parts.numbers + parts.selector_count, &parts.claim_count);
+	assert(err || parts.selector_count > 0);
 	if (!err) {
-		*audience = audience_find(topics, selectors, got, (uint8_t)framing);
+		*audience = audience_find(topics, &parts);
 		if (!*audience)
-			*audience = audience_new(topics, selectors, got, (uint8_t)framing);
+			*audience = audience_new(topics, &parts);
 		if (!*audience)
 			err = -ENOMEM;
 	}
 	if (err)
-		selectors_release(topics, selectors, got);
+		selectors_release(topics, parts.numbers, parts.selector_count + parts.claim_count);
 	else
 		topics->audiences[*audience].members++;
 	return err;
+}
+
+int audience_describe(const struct topics *topics, const struct audience *audience,
+		      struct buf *selectors, struct buf *claims)
+{
+	for (uint32_t i = 0; i < audience->selector_count + audience->claim_count; i++)
+		names_add(i < audience->selector_count ? selectors : claims,
+			  name_of(&topics->selectors[audience->selectors[i]]));
+	return selectors->err ? selectors->err : claims->err;
 }
 
 /* Takes an audience that still has pending records off the dirty list. */
@@ -467,6 +522,7 @@ void topics_leave(struct topics *topics, uint32_t index)
 {
 	struct audience *audience = topics_audience(topics, index);
 	uint32_t *selectors = audience->selectors, count = audience->selector_count;
+	uint32_t claims = audience->claim_count;
 
 	assert(audience->members > 0);
 	if (--audience->members > 0)
@@ -476,8 +532,10 @@ void topics_leave(struct topics *topics, uint32_t index)
 	if (audience->pending_first)
 		dirty_remove(topics, index);
 	for (uint32_t i = 0; i < count; i++)
-		selector_detach(&topics->selectors[selectors[i]], index);
-	selectors_release(topics, selectors, count);
+		selector_detach(topics, selectors[i], index);
+	for (uint32_t i = 0; i < claims; i++)
+		topics->selectors[selectors[count + i]].claims--;
+	selectors_release(topics, selectors, count + claims);
 	free(selectors);
 	free(audience->live);
 	*audience = (struct audience){ .next = topics->audience_free };
@@ -521,22 +579,31 @@ uint32_t topics_audience_of(const struct topics *topics, struct str topic, uint3
 
 /* --- records --- */
 
-bool topics_wanted(const struct topics *topics, const struct audience *audience,
-		   const struct record *record)
+/* Whether one of the selectors asks for one of the record's topics. */
+static bool selectors_want(const struct topics *topics, const uint32_t *selectors, uint32_t count,
+			   const struct record *record)
 {
 	struct str topic;
 
-	for (uint32_t at = 0; ring_next_topic(topics->ring, record, &at, &topic);) {
-		/* A record has the hash of its first topic; further ones are rare. */
-		bool is_first = at == sizeof(uint16_t) + topic.n;
-		uint64_t hash = is_first ? record->topic_hash : ring_hash(topics->ring, topic);
+	for (uint32_t at = 0; ring_next_topic(topics->ring, record, &at, &topic);)
+		for (uint32_t i = 0; i < count; i++) {
+			const struct selector *selector = &topics->selectors[selectors[i]];
 
-		for (uint32_t i = 0; i < audience->selector_count; i++)
-			if (selector_matches(&topics->selectors[audience->selectors[i]], topic,
-					     hash))
+			if (selector_asks(name_of(selector), selector->kind, topic))
 				return true;
-	}
+		}
 	return false;
+}
+
+bool topics_wanted(const struct topics *topics, const struct audience *audience,
+		   const struct record *record)
+{
+	uint32_t count = audience->selector_count;
+
+	if (record->flags & RECORD_PRIVATE &&
+	    !selectors_want(topics, audience->selectors + count, audience->claim_count, record))
+		return false;
+	return selectors_want(topics, audience->selectors, count, record);
 }
 
 bool topics_has_room(const struct topics *topics)
@@ -544,18 +611,50 @@ bool topics_has_room(const struct topics *topics)
 	return topics->pending_cap - topics->pending_count >= topics->audience_count;
 }
 
+/* Whether a selector asks for the record: matched once, and then known. */
+static bool asks_once(struct topics *topics, uint32_t index, uint64_t number,
+		      const struct record *record)
+{
+	struct selector *selector = &topics->selectors[index];
+
+	if (selector->asked >> 1 != number + 1) {
+		bool asks = selectors_want(topics, &index, 1, record);
+
+		selector->asked = (number + 1) << 1 | asks;
+		topics->pattern_matches += selector->kind != SELECTOR_EXACT;
+	}
+	return selector->asked & 1;
+}
+
+/* Whether an audience may see the record. */
+static bool audience_may_see(struct topics *topics, const struct audience *audience,
+			     uint64_t number, const struct record *record)
+{
+	const uint32_t *claims = audience->selectors + audience->selector_count;
+
+	if (!(record->flags & RECORD_PRIVATE))
+		return true;
+	for (uint32_t i = 0; i < audience->claim_count; i++)
+		if (asks_once(topics, claims[i], number, record))
+			return true;
+	return false;
+}
+
 /* Adds the record to what an audience waits for, once. Returns the members that this reaches. */
-static uint64_t audience_note(struct topics *topics, uint32_t index, uint64_t record)
+static uint64_t audience_note(struct topics *topics, uint32_t index, uint64_t number,
+			      const struct record *record)
 {
 	struct audience *audience = &topics->audiences[index];
 	uint32_t entry;
 
-	if (audience->seen == record + 1)
+	if (audience->seen == number + 1)
 		return 0;
-	audience->seen = record + 1;
+	audience->seen = number + 1;
+	if (!audience_may_see(topics, audience, number, record))
+		return 0;
 	entry = topics->pending_count++;
 	assert(entry < topics->pending_cap);
-	topics->pending[entry] = (struct pending){ .record = record };
+	topics->pending[entry] = (struct pending){ .record = number };
 	if (audience->pending_first) {
 		topics->pending[audience->pending_last].next = entry;
 	} else {
@@ -567,14 +666,15 @@ static uint64_t audience_note(struct topics *topics, uint32_t index, uint64_t re
 	return audience->members;
 }
 
-static uint64_t selector_note(struct topics *topics, uint32_t index, uint64_t record)
+static uint64_t selector_note(struct topics *topics, uint32_t index, uint64_t number,
+			      const struct record *record)
 {
 	const struct selector *selector = &topics->selectors[index];
 	const uint32_t *audiences = selector_audiences(selector);
 	uint64_t reached = 0;
 
 	for (uint32_t i = 0; i < selector->audience_count; i++)
-		reached += audience_note(topics, audiences[i], record);
+		reached += audience_note(topics, audiences[i], number, record);
 	return reached;
 }
 
@@ -585,14 +685,18 @@ uint64_t topics_publish(struct topics *topics, uint64_t number)
 	struct str topic;
 
 	for (uint32_t at = 0; ring_next_topic(topics->ring, record, &at, &topic);) {
-		uint64_t hash = ring_hash(topics->ring, topic);
+		bool is_first = at == sizeof(uint16_t) + topic.n;
+		uint64_t hash = is_first ? record->topic_hash : ring_hash(topics->ring, topic);
 		uint32_t exact = selector_find(topics, topic, hash);
 
-		if (exact && !topics->selectors[exact].is_pattern)
-			reached += selector_note(topics, exact, number);
-		for (uint32_t i = 0; i < topics->pattern_count; i++)
-			if (selector_matches(&topics->selectors[topics->patterns[i]], topic, hash))
-				reached += selector_note(topics, topics->patterns[i], number);
+		if (exact)
+			reached += selector_note(topics, exact, number, record);
+	}
+	for (uint32_t i = 0; i < topics->pattern_count; i++) {
+		uint32_t pattern = topics->patterns[i];
+
+		if (asks_once(topics, pattern, number, record))
+			reached += selector_note(topics, pattern, number, record);
 	}
 	return reached;
 }
