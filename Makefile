@@ -12,6 +12,7 @@ WERROR   ?=
 CFLAGS   ?= -O2 -g
 JOBS     ?= 4
 ARGS     ?=
+V        ?= 0
 
 BINDIR  = $(PREFIX)/bin
 UNITDIR = $(PREFIX)/lib/systemd/system
@@ -43,6 +44,9 @@ BORROWED = src/str.c src/buf.c src/clock.c
 STATIC   = $(shell find static)
 SCRIPTS  = src/embed.sh $(wildcard tests/*.sh) .ci/run
 
+# V=1 shows the commands, else what they are for.
+say = $(if $(filter 0,$(V)),@echo '  $(1)	$@' &&,)
+
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 ASSETS  = $(BUILD)/assets.o
 PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
@@ -55,22 +59,22 @@ PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
 all: $(BUILD)/ssecastd
 
 $(BUILD)/ssecastd: $(BUILD)/src/main.o $(PARTS)
-	$(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC) $(COMPILE) -c -o $@ $<
 
 $(BUILD)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(COMPILE) -Itests/lib $(CRITERION) -c -o $@ $<
+	$(call say,CC) $(COMPILE) -Itests/lib $(CRITERION) -c -o $@ $<
 
 $(BUILD)/assets.c: src/embed.sh $(STATIC)
 	@mkdir -p $(@D)
-	sh src/embed.sh static >$@
+	$(call say,EMBED) sh src/embed.sh static >$@
 
 $(ASSETS): $(BUILD)/assets.c
-	$(COMPILE) -c -o $@ $<
+	$(call say,CC) $(COMPILE) -c -o $@ $<
 
 run: all ## start it on 127.0.0.1:3000 with a control socket (ARGS='more options')
 	$(BUILD)/ssecastd --listen 127.0.0.1:3000 --control unix:$(BUILD)/control.sock $(ARGS)
@@ -93,10 +97,10 @@ rules:
 	sh tests/check-functions.sh
 
 $(BUILD)/unit: $(call objects,$(UNITS)) $(PARTS)
-	$(LINK_TEST)
+	$(call say,LINK) $(LINK_TEST)
 
 $(BUILD)/blackbox: $(call objects,$(BLACKBOX) $(BORROWED))
-	$(LINK_TEST)
+	$(call say,LINK) $(LINK_TEST)
 
 # What cppcheck says of correct code: it does not follow a buffer that a callee fills.
 CPPCHECK_WRONG = missingIncludeSystem uninitvar arrayIndexOutOfBoundsCond
@@ -133,7 +137,7 @@ clean: ## remove everything that was made
 	rm -rf $(BUILD)
 
 help: ## this list
-	@echo 'make              build $(BUILD)/ssecastd'
+	@echo 'make              build $(BUILD)/ssecastd (V=1 shows the commands)'
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | \
 		while IFS=: read -r name text; do printf 'make %-12s %s\n' "$$name" "$$text"; done
 

@@ -13,8 +13,11 @@
 void publish_open(struct hub *hub, struct conn *conn, const struct http_request *request,
 		  struct str topic);
 
-/* The next bytes of the body, and its end. Each may refuse: then exchange->status is set. */
-void publish_event_data(struct hub *hub, struct conn *conn, struct str data);
+/*
+ * The next bytes of the body, and its end. Each may refuse: then exchange->status is set.
+ * announced: bytes that will follow, as far as is known (of the body, or of its present chunk).
+ */
+void publish_event_data(struct hub *hub, struct conn *conn, struct str data, uint64_t announced);
 void publish_event_end(struct hub *hub, struct conn *conn);
 void publish_feed_data(struct hub *hub, struct conn *conn, struct str data);
 void publish_feed_end(struct hub *hub, struct conn *conn);

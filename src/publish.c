@@ -183,12 +183,12 @@ void publish_too_large(struct hub *hub, struct conn *conn)
 	reply_refuse(hub, conn, 413, "The body is larger than --max-body allows.");
 }
 
-void publish_event_data(struct hub *hub, struct conn *conn, struct str data)
+void publish_event_data(struct hub *hub, struct conn *conn, struct str data, uint64_t announced)
 {
 	struct exchange *exchange = exchange_of(hub, conn);
 	int err = buf_add(&exchange->content, data);
 
-	if (err == -ENOBUFS)
+	if (err == -ENOBUFS || announced > exchange->content.max - exchange->content.n)
 		publish_too_large(hub, conn);
 	else if (err)
 		reply_refuse(hub, conn, 503, "There is no memory for the body.");

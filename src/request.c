@@ -181,7 +181,7 @@ static size_t body_step(struct hub *hub, struct conn *conn, struct str bytes)
 		return bytes.n;
 	}
 	if (exchange->sink == SINK_EVENT)
-		publish_event_data(hub, conn, data);
+		publish_event_data(hub, conn, data, exchange->body.left);
 	else if (exchange->sink == SINK_FEED)
 		publish_feed_data(hub, conn, data);
 	else if (exchange->body_bytes > hub->config.body_bytes_max)
@@ -229,6 +229,19 @@ static void give_up(struct hub *hub, struct conn *conn, const struct exchange *e
 		refuse(hub, conn, 503, "There is no memory for this request now.");
 }
 
+/* Without an exchange only a constant can be said, and only as far as the socket takes it. */
+static void refuse_without_memory(struct hub *hub, struct conn *conn)
+{
+	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+				   "Retry-After: 5\r\nContent-Type: text/plain\r\n"
+				   "Content-Length: 46\r\n\r\n"
+				   "There is no memory for another request: busy.\n";
+
+	if (send(conn->fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		stats_request(&hub->stats, ROUTE_NONE, 503);
+	conn_doom(hub, conn, REASON_NO_MEMORY);
+}
+
 /* Bytes have come, or there are some left from before (bytes is empty then). */
 static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
 {
@@ -236,7 +249,7 @@ static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
 	size_t used;
 
 	if (!exchange) {
-		conn_doom(hub, conn, REASON_NO_MEMORY);
+		refuse_without_memory(hub, conn);
 		return;
 	}
 	if (exchange->in.n == 0) {

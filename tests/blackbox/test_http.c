@@ -112,6 +112,8 @@ static const struct refusal bodies[] = {
 	{ 400, STR(POST "Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n") },
 	{ 400, STR(POST "Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\na") },
 	{ 400, STR(POST "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\na") },
+	{ 413, STR(POST "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\na") },
+	{ 413, STR(POST "Transfer-Encoding: chunked\r\n\r\n401\r\na") },
 	{ 413, STR(POST "Content-Length: 18446744073709551617\r\n\r\na") },
 	{ 413, STR(POST "Content-Length: 1025\r\n\r\na") },
 	{ 413, STR(POST "Content-Length: 18446744073709551615\r\n\r\na") },
