@@ -15,6 +15,9 @@ int uri_hex(char c);
  */
 int uri_decode(struct str s, bool plus, struct buf *out);
 
+/* The same for bytes that are the caller's own: they only become fewer. 0 with *n, or -EINVAL. */
+int uri_decode_in_place(char *p, size_t *n, bool plus);
+
 /* Whether encoded, with %HH decoded and '+' read as plus says, is plain. False for a bad escape. */
 bool uri_eq(struct str encoded, bool plus, struct str plain);
 

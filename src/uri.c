@@ -52,6 +52,20 @@ int uri_decode(struct str s, bool plus, struct buf *out)
 	return more < 0 ? more : out->err;
 }
 
+int uri_decode_in_place(char *p, size_t *n, bool plus)
+{
+	struct str rest = { p, *n };
+	size_t written = 0;
+	char c;
+	int more;
+
+	/* What has been read is never behind what is written. */
+	while ((more = decoded_next(&rest, plus, &c)) > 0)
+		p[written++] = c;
+	*n = written;
+	return more;
+}
+
 bool uri_eq(struct str encoded, bool plus, struct str plain)
 {
 	char c;

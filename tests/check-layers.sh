@@ -7,7 +7,7 @@ layers=$(
 	cat <<-'ROOMS'
 		0 str buf log clock assets version
 		1 http httpbody httpvalue staticmeta uri sse eventid json feed
-		1 names uritemplate selector
+		1 names uritemplate selector sha256 sha512 hmac base64url jwt grant form
 		2 loop sock systemd beneath
 		3 ring topic value options config stats peer
 		4 hub conn exchange own request reply route stream subscribe publish

@@ -1,0 +1,144 @@
+/*
+ * sha512: SHA-512 and SHA-384 by the text of FIPS 180-4, sections 5 and 6. See sha512.h.
+ *
+ * The constants are the first 64 bits of the fractional parts of the cube roots of the first
+ * 80 primes; the first values those of the square roots of the first 8
+ * (SHA-384: of the second 8).
+ */
+#include "sha512.h"
+
+#include <string.h>
+
+enum { ROUNDS = 80, LENGTH_BYTES = 16 };
+
+/* clang-format off */
+static const uint64_t round_constants[ROUNDS] = {
+	0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc,
+	0x3956c25bf348b538, 0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118,
+	0xd807aa98a3030242, 0x12835b0145706fbe, 0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2,
+	0x72be5d74f27b896f, 0x80deb1fe3b1696b1, 0x9bdc06a725c71235, 0xc19bf174cf692694,
+	0xe49b69c19ef14ad2, 0xefbe4786384f25e3, 0x0fc19dc68b8cd5b5, 0x240ca1cc77ac9c65,
+	0x2de92c6f592b0275, 0x4a7484aa6ea6e483, 0x5cb0a9dcbd41fbd4, 0x76f988da831153b5,
+	0x983e5152ee66dfab, 0xa831c66d2db43210, 0xb00327c898fb213f, 0xbf597fc7beef0ee4,
+	0xc6e00bf33da88fc2, 0xd5a79147930aa725, 0x06ca6351e003826f, 0x142929670a0e6e70,
+	0x27b70a8546d22ffc, 0x2e1b21385c26c926, 0x4d2c6dfc5ac42aed, 0x53380d139d95b3df,
+	0x650a73548baf63de, 0x766a0abb3c77b2a8, 0x81c2c92e47edaee6, 0x92722c851482353b,
+	0xa2bfe8a14cf10364, 0xa81a664bbc423001, 0xc24b8b70d0f89791, 0xc76c51a30654be30,
+	0xd192e819d6ef5218, 0xd69906245565a910, 0xf40e35855771202a, 0x106aa07032bbd1b8,
+	0x19a4c116b8d2d0c8, 0x1e376c085141ab53, 0x2748774cdf8eeb99, 0x34b0bcb5e19b48a8,
+	0x391c0cb3c5c95a63, 0x4ed8aa4ae3418acb, 0x5b9cca4f7763e373, 0x682e6ff3d6b2b8a3,
+	0x748f82ee5defb2fc, 0x78a5636f43172f60, 0x84c87814a1f0ab72, 0x8cc702081a6439ec,
+	0x90befffa23631e28, 0xa4506cebde82bde9, 0xbef9a3f7b2c67915, 0xc67178f2e372532b,
+	0xca273eceea26619c, 0xd186b8c721c0c207, 0xeada7dd6cde0eb1e, 0xf57d4f7fee6ed178,
+	0x06f067aa72176fba, 0x0a637dc5a2c898a6, 0x113f9804bef90dae, 0x1b710b35131c471b,
+	0x28db77f523047d84, 0x32caab7b40c72493, 0x3c9ebe0a15c9bebc, 0x431d67c49c100d4c,
+	0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
+};
+/* clang-format on */
+
+static uint64_t rotr(uint64_t x, int by)
+{
+	return x >> by | x << (64 - by);
+}
+
+static uint64_t read_word(const unsigned char *p)
+{
+	uint64_t word = 0;
+
+	for (size_t i = 0; i < sizeof(word); i++)
+		word = word << 8 | p[i];
+	return word;
+}
+
+static void write_word(unsigned char *p, uint64_t word)
+{
+	for (size_t i = sizeof(word); i-- > 0; word >>= 8)
+		p[i] = (unsigned char)word;
+}
+
+/* The message schedule: 16 words of the block, and what follows from them. */
+static void schedule(uint64_t w[ROUNDS], const unsigned char *block)
+{
+	for (size_t i = 0; i < 16; i++)
+		w[i] = read_word(block + i * sizeof(w[0]));
+	for (size_t i = 16; i < ROUNDS; i++) {
+		uint64_t a = rotr(w[i - 15], 1) ^ rotr(w[i - 15], 8) ^ w[i - 15] >> 7;
+		uint64_t b = rotr(w[i - 2], 19) ^ rotr(w[i - 2], 61) ^ w[i - 2] >> 6;
+
+		w[i] = w[i - 16] + a + w[i - 7] + b;
+	}
+}
+
+static void hash_block(struct sha512 *sha, const unsigned char *block)
+{
+	uint64_t w[ROUNDS], v[8];
+
+	schedule(w, block);
+	memcpy(v, sha->state, sizeof(v));
+	for (size_t i = 0; i < ROUNDS; i++) {
+		uint64_t s1 = rotr(v[4], 14) ^ rotr(v[4], 18) ^ rotr(v[4], 41);
+		uint64_t s0 = rotr(v[0], 28) ^ rotr(v[0], 34) ^ rotr(v[0], 39);
+		uint64_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
+		uint64_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
+		uint64_t t1 = v[7] + s1 + choice + round_constants[i] + w[i];
+
+		memmove(v + 1, v, 7 * sizeof(v[0]));
+		v[0] = t1 + s0 + majority;
+		v[4] += t1;
+	}
+	for (size_t i = 0; i < 8; i++)
+		sha->state[i] += v[i];
+}
+
+void sha512_init(struct sha512 *sha)
+{
+	static const uint64_t first[8] = {
+		0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
+		0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b, 0x5be0cd19137e2179,
+	};
+
+	memcpy(sha->state, first, sizeof(first));
+	sha->bytes = 0;
+}
+
+void sha384_init(struct sha512 *sha)
+{
+	static const uint64_t first[8] = {
+		0xcbbb9d5dc1059ed8, 0x629a292a367cd507, 0x9159015a3070dd17, 0x152fecd8f70e5939,
+		0x67332667ffc00b31, 0x8eb44a8768581511, 0xdb0c2e0d64f98fa7, 0x47b5481dbefa4fa4,
+	};
+
+	memcpy(sha->state, first, sizeof(first));
+	sha->bytes = 0;
+}
+
+void sha512_add(struct sha512 *sha, struct str bytes)
+{
+	while (bytes.n) {
+		size_t used = sha->bytes % SHA512_BLOCK, room = SHA512_BLOCK - used;
+		size_t n = bytes.n < room ? bytes.n : room;
+
+		memcpy(sha->block + used, bytes.p, n);
+		sha->bytes += n;
+		bytes = str_from(bytes, n);
+		if (n == room)
+			hash_block(sha, sha->block);
+	}
+}
+
+void sha512_end(struct sha512 *sha, unsigned char digest[SHA512_BYTES])
+{
+	unsigned char length[sizeof(uint64_t)];
+	uint64_t bits = sha->bytes * 8;
+
+	for (size_t i = sizeof(length); i-- > 0; bits >>= 8)
+		length[i] = (unsigned char)bits;
+	/* A bit, zeros up to the end of a block, and there the length in bits, in 128 bits. */
+	sha512_add(sha, STR("\x80"));
+	while (sha->bytes % SHA512_BLOCK != SHA512_BLOCK - LENGTH_BYTES)
+		sha512_add(sha, STR("\0"));
+	sha512_add(sha, STR("\0\0\0\0\0\0\0\0"));
+	sha512_add(sha, (struct str){ (const char *)length, sizeof(length) });
+	for (size_t i = 0; i < 8; i++)
+		write_word(digest + i * sizeof(sha->state[0]), sha->state[i]);
+}
