@@ -3,11 +3,13 @@
 # The bytes come in by the assembler's .incbin, so that the compiler never parses them.
 #
 #	src/embed.sh static >build/assets.c
+#
+# Left out are hidden files and what no page asks for: package.json is for npm.
 set -eu
 export LC_ALL=C
 
 root=${1:?the folder whose files to embed}
-files=$(find "$root" -type f ! -path '*/.*' | sort)
+files=$(find "$root" -type f ! -path '*/.*' ! -name package.json | sort)
 
 cat <<'HEAD'
 /* Made by src/embed.sh. */

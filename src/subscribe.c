@@ -217,7 +217,9 @@ static void say_hello(struct hub *hub, struct buf *out, enum topic_framing frami
 	struct buf text;
 
 	buf_init(&text, 256);
-	buf_addf(&text, "retry: %llu\n", (unsigned long long)hub->config.retry_ms);
+	/* A client that sees comments learns what silence means. */
+	buf_addf(&text, "retry: %llu\n: heartbeat %llu\n", (unsigned long long)hub->config.retry_ms,
+		 (unsigned long long)hub->config.heartbeat_ms);
 	/* An id without data is no event, but the client comes back to this place. */
 	if (!start->resumes && hub->config.welcome[0] == '\0')
 		buf_addf(&text, "id: %.*s\n", (int)eventid_write(id, here), id);

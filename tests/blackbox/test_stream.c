@@ -40,7 +40,7 @@ Test(stream, begins_with_retry_and_welcome)
 	cr_expect(s.retry_ms == 3000 && s.retries == 1);
 	cr_expect_str_eq(s.events[0].data, "welcome to server sent event");
 	cr_expect_str_eq(s.events[0].type, "message");
-	cr_expect(strncmp(s.text.p, "retry: 3000\n", 12) == 0);
+	cr_expect(str_starts(buf_str(&s.text), STR("retry: 3000\n: heartbeat 15000\n")));
 	reader_close(&s);
 	daemon_stop(&d);
 }
@@ -325,8 +325,8 @@ Test(stream, heartbeat_is_a_comment_on_a_silent_stream)
 	daemon_begin(&d, OPTIONS(QUIET, "--heartbeat", "100ms"));
 	reader_open(&quiet, &d, "/sse/quiet", "");
 	reader_open(&s, &d, "/sse", "");
-	reader_wait_comments(&s, 3);
-	reader_wait_comments(&quiet, 3);
+	reader_wait_comments(&s, 4); /* the first one says how often */
+	reader_wait_comments(&quiet, 4);
 	publish(&d, "/publish", "after", NULL);
 	reader_wait(&s, 1);
 	cr_expect_str_eq(s.events[0].data, "after");
