@@ -42,7 +42,7 @@ BLACKBOX = $(wildcard tests/blackbox/*.c tests/lib/*.c)
 BORROWED = src/str.c src/buf.c src/clock.c
 # The folders too, so that a file that goes away is noticed.
 STATIC   = $(shell find static)
-SCRIPTS  = src/embed.sh $(wildcard tests/*.sh) .ci/run
+SCRIPTS  = src/embed.sh $(wildcard tests/*.sh tests/*/*.sh) .ci/run
 
 # V=1 shows the commands, else what they are for.
 say = $(if $(filter 0,$(V)),@echo '  $(1)	$@' &&,)
@@ -51,7 +51,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 ASSETS  = $(BUILD)/assets.o
 PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
 
-.PHONY: all run check check-asan check-built rules lint install uninstall clean help
+.PHONY: all run check check-asan check-browser check-built rules lint install uninstall clean help
 .DELETE_ON_ERROR:
 # Objects of tests are kept like all others.
 .SECONDARY:
@@ -87,6 +87,10 @@ check: ## run every test; installs what they need, or says what to install
 
 check-asan: ## the same, built with AddressSanitizer and UBSan
 	$(MAKE) check BUILD=$(BUILD)/asan SANITIZE=1
+
+check-browser: all ## the tests with browsers and proxies; installs what they need
+	sh tests/need.sh nodejs npm chromium nginx haproxy openssl
+	SSECASTD=$(BUILD)/ssecastd sh tests/browser/run.sh $(BUILD)/browser
 
 check-built: rules all $(BUILD)/unit $(BUILD)/blackbox
 	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
@@ -137,8 +141,8 @@ clean: ## remove everything that was made
 	rm -rf $(BUILD)
 
 help: ## this list
-	@echo 'make              build $(BUILD)/ssecastd (V=1 shows the commands)'
+	@echo 'make               build $(BUILD)/ssecastd (V=1 shows the commands)'
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | \
-		while IFS=: read -r name text; do printf 'make %-12s %s\n' "$$name" "$$text"; done
+		while IFS=: read -r name text; do printf 'make %-13s %s\n' "$$name" "$$text"; done
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

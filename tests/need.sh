@@ -9,7 +9,8 @@ missing=
 for package in libcriterion-dev pkg-config curl "$@"; do
 	# A package may be there under the name of another that provides it (pkgconf).
 	case $package in
-	pkg-config | curl) command -v "$package" >/dev/null && continue ;;
+	pkg-config | curl | npm) command -v "$package" >/dev/null && continue ;;
+	nodejs) command -v node >/dev/null && continue ;;
 	libcriterion-dev) pkg-config --exists criterion 2>/dev/null && continue ;;
 	*) dpkg -s "$package" >/dev/null 2>&1 && continue ;;
 	esac

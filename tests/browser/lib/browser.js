@@ -1,0 +1,39 @@
+/*
+ * Debian's Chromium, headless, by playwright-core. A browser per test file, closed at its end; a
+ * context per test, which is as if it were a browser of its own: the tabs of one share what tabs of
+ * a browser share.
+ */
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { after, before } from "node:test";
+
+export const BUILD = process.env.BROWSER_BUILD || "build/browser";
+const { chromium } = createRequire(join(process.cwd(), BUILD, "/"))("playwright-core");
+
+/* For test files: calls that return the browser, and a fresh context of it. */
+export function useBrowser(options = {}) {
+	let browser;
+	before(async () => {
+		browser = await chromium.launch({
+			executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+			args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+				"--disable-background-networking", "--disable-component-update",
+				"--disable-sync", ...(options.args || [])],
+		});
+	});
+	after(() => browser.close());
+	return async (t, contextOptions = {}) => {
+		const context = await browser.newContext({ ignoreHTTPSErrors: true, ...contextOptions });
+		t.after(() => context.close());
+		return context;
+	};
+}
+
+/* A page that fails its test when a script on it fails. */
+export async function open(context, url) {
+	const page = await context.newPage();
+	page.errors = [];
+	page.on("pageerror", (error) => page.errors.push(String(error)));
+	await page.goto(url);
+	return page;
+}

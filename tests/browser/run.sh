@@ -1,0 +1,34 @@
+#!/bin/sh
+# Runs the tests that need a browser, one file after the other.
+#
+#	tests/browser/run.sh BUILD [FILE...]
+#
+# What npm installs goes to the folder BUILD, where screenshots are left, too.
+set -eu
+
+here=$(dirname "$0")
+export BROWSER_BUILD="${1:?the folder for what is installed and made}"
+shift
+[ $# -gt 0 ] || set -- "$here"/*.test.js
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT INT TERM
+export TMPDIR="$work"
+
+mkdir -p "$BROWSER_BUILD"
+if ! cmp -s "$here/package-lock.json" "$BROWSER_BUILD/installed.json"; then
+	cp "$here/package.json" "$here/package-lock.json" "$BROWSER_BUILD"
+	npm ci --prefix "$BROWSER_BUILD" --no-audit --no-fund --loglevel=error
+	cp "$here/package-lock.json" "$BROWSER_BUILD/installed.json"
+fi
+
+result=0
+for file in "$@"; do
+	node --test "$file" >"$work/log" 2>&1 || {
+		result=1
+		cat "$work/log"
+	}
+	echo "$(basename "$file"): $(sed -n 's/^[#ℹ] pass //p' "$work/log") passed," \
+		"$(sed -n 's/^[#ℹ] fail //p' "$work/log") failed"
+done
+exit "$result"

@@ -1,0 +1,181 @@
+/* Many tabs, one connection: whatever becomes of the tab that has it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { useBrowser } from "./lib/browser.js";
+import { Daemon } from "./lib/daemon.js";
+import { leaderOf, numbered, openTab, openTabs } from "./lib/tabs.js";
+import { until } from "./lib/until.js";
+
+const freshContext = useBrowser();
+const TABS = 20;
+
+/* Publishes numbered events one by one, and goes on with `between` after half of them. */
+async function publishAround(daemon, prefix, count, between) {
+	for (const datum of numbered(prefix, 1, count / 2))
+		await daemon.publish(datum);
+	const during = between();
+	for (const datum of numbered(prefix, count / 2 + 1, count))
+		await daemon.publish(datum);
+	await during;
+	await daemon.publish(`${prefix} end`);
+}
+
+async function eachHas(tabs, expected) {
+	await Promise.all(tabs.map((tab) => tab.has(expected[expected.length - 1])));
+	for (const tab of tabs) {
+		const data = (await tab.data()).filter((datum) => !datum.startsWith("welcome"));
+		assert.deepEqual(data, expected);
+		assert.deepEqual(await tab.got("gaps"), []);
+		assert.deepEqual(tab.page.errors, []);
+	}
+}
+
+test("20 tabs over HTTP/1.1 have one connection, every event in order, and room for requests", async (t) => {
+	const daemon = await Daemon.start(t);
+	const tabs = await openTabs(await freshContext(t), daemon, TABS);
+	assert.equal(await daemon.streams(), 1);
+	await daemon.publishAll(numbered("a", 1, 200).map((data) => ({ data })));
+	for (const datum of numbered("b", 1, 20))
+		await daemon.publish(datum);
+	await eachHas(tabs, [...numbered("a", 1, 200), ...numbered("b", 1, 20)]);
+	assert.equal(await daemon.streams(), 1);
+	assert.equal((await daemon.metrics())['ssecast_requests_total{route="stream",status="200"}'], 1);
+	const answers = await Promise.all(tabs.map((tab) =>
+		tab.page.evaluate(async () => (await fetch("/healthz")).text())));
+	assert.deepEqual(answers, tabs.map(() => "ok\n"));
+	assert.equal(await tabs[0].page.evaluate(() => globalThis.source.tabs()), TABS);
+	assert.ok(await leaderOf(tabs));
+});
+
+test("a late tab stands where the others stand", async (t) => {
+	const daemon = await Daemon.start(t);
+	const context = await freshContext(t);
+	const [first] = await openTabs(context, daemon, 1);
+	const id = await daemon.publish("before");
+	await first.has("before");
+	const late = await openTab(context, daemon);
+	await late.opened();
+	assert.equal(await late.ask("lastEventId"), id);
+	assert.equal(await late.ask("role"), "follower");
+	await daemon.publish("after");
+	await eachHas([late], ["after"]);
+	assert.equal(await daemon.streams(), 1);
+});
+
+test("the leader's tab is closed: nothing is lost or doubled", async (t) => {
+	const daemon = await Daemon.start(t);
+	const tabs = await openTabs(await freshContext(t), daemon, 5);
+	const leader = await leaderOf(tabs);
+	await publishAround(daemon, "e", 60, () => leader.page.close());
+	const others = tabs.filter((tab) => tab !== leader);
+	await eachHas(others, [...numbered("e", 1, 60), "e end"]);
+	assert.ok(await leaderOf(others));
+	assert.equal(await daemon.streams(), 1);
+});
+
+test("the leader's source is closed, its tab stays", async (t) => {
+	const daemon = await Daemon.start(t);
+	const tabs = await openTabs(await freshContext(t), daemon, 3);
+	const leader = await leaderOf(tabs);
+	await publishAround(daemon, "e", 20, () => leader.page.evaluate(() => globalThis.source.close()));
+	await eachHas(tabs.filter((tab) => tab !== leader), [...numbered("e", 1, 20), "e end"]);
+	assert.equal(await leader.ask("readyState"), 2);
+	assert.ok(!(await leader.data()).includes("e end"));
+});
+
+test("the leader's tab is killed: nothing is lost or doubled", async (t) => {
+	const daemon = await Daemon.start(t);
+	const context = await freshContext(t);
+	const tabs = await openTabs(context, daemon, 5);
+	const leader = await leaderOf(tabs);
+	const crashed = new Set();
+	for (const tab of tabs)
+		tab.page.on("crash", () => crashed.add(tab));
+	const inspector = await context.newCDPSession(leader.page);
+	await publishAround(daemon, "e", 60, async () => {
+		inspector.send("Page.crash").catch(() => {}); // nobody is left to answer
+		await until("the tab is dead", () => crashed.has(leader));
+	});
+	const others = tabs.filter((tab) => !crashed.has(tab));
+	assert.ok(others.length > 0, "no tab survived");
+	await eachHas(others, [...numbered("e", 1, 60), "e end"]);
+	assert.ok(await leaderOf(others));
+});
+
+/* A headless tab is never hidden, and so never frozen: it is told that it will be. */
+test("the leader's tab is told to freeze: another leads, and the thawed one has everything", async (t) => {
+	const daemon = await Daemon.start(t);
+	const tabs = await openTabs(await freshContext(t), daemon, 3);
+	const leader = await leaderOf(tabs);
+	const others = tabs.filter((tab) => tab !== leader);
+	const tell = (type) =>
+		leader.page.evaluate((type) => document.dispatchEvent(new Event(type)), type);
+	await publishAround(daemon, "e", 20, () => tell("freeze"));
+	await eachHas(others, [...numbered("e", 1, 20), "e end"]);
+	await leaderOf(others);
+	assert.ok(!(await leader.data()).includes("e end"));
+	await tell("resume");
+	await eachHas([leader], [...numbered("e", 1, 20), "e end"]);
+	await daemon.publish("thawed");
+	await eachHas(tabs, [...numbered("e", 1, 20), "e end", "thawed"]);
+	await until("they share again", async () => await daemon.streams() === 1);
+});
+
+test("a leader whose script hangs loses the lock, and follows when it is back", async (t) => {
+	const daemon = await Daemon.start(t, "--heartbeat", "300ms");
+	const context = await freshContext(t);
+	const tabs = await openTabs(context, daemon, 3);
+	const leader = await leaderOf(tabs);
+	const others = tabs.filter((tab) => tab !== leader);
+	await daemon.publish("before");
+	await Promise.all(tabs.map((tab) => tab.has("before")));
+	const hung = leader.page.evaluate(() => {
+		const end = Date.now() + 8000;
+		while (Date.now() < end);
+	});
+	await leaderOf(others);
+	await daemon.publish("hung");
+	await eachHas(others, ["before", "hung"]);
+	await hung;
+	await daemon.publish("after");
+	await eachHas(tabs, ["before", "hung", "after"]);
+	assert.ok(others.includes(await leaderOf(tabs)));
+	await until("they share again", async () => await daemon.streams() === 1);
+});
+
+test("a hidden tab closes its stream by option, and returns to where it was", async (t) => {
+	const daemon = await Daemon.start(t);
+	const tab = await openTab(await freshContext(t), daemon, "/sse", { closeWhenHidden: true });
+	await tab.opened();
+	const hide = (hidden) => tab.page.evaluate((hidden) => {
+		Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+		document.dispatchEvent(new Event("visibilitychange"));
+	}, hidden);
+	await daemon.publish("1");
+	await tab.has("1");
+	await hide(true);
+	await until("the stream is closed", async () => await daemon.streams() === 0);
+	await daemon.publish("2");
+	await daemon.publish("3");
+	await hide(false);
+	await eachHas([tab], ["1", "2", "3"]);
+	assert.equal(await tab.got("opens"), 2);
+	assert.deepEqual(await tab.got("errors"), []);
+});
+
+test("tabs with other headers or topics share nothing", async (t) => {
+	const daemon = await Daemon.start(t);
+	const context = await freshContext(t);
+	const tabs = [
+		await openTab(context, daemon, "/sse"),
+		await openTab(context, daemon, "/sse", { headers: { Authorization: "Bearer a" } }),
+		await openTab(context, daemon, "/sse", { headers: { Authorization: "Bearer b" } }),
+		await openTab(context, daemon, "/sse/other"),
+		await openTab(context, daemon, "/sse", { shared: false }),
+	];
+	await Promise.all(tabs.map((tab) => tab.opened()));
+	assert.equal(await daemon.streams(), tabs.length);
+	assert.deepEqual(await Promise.all(tabs.map((tab) => tab.ask("role"))),
+		["leader", "leader", "leader", "leader", "alone"]);
+});
