@@ -23,6 +23,7 @@ enum stats_reason {
 	REASON_NO_MEMORY,    /* no memory for it */
 	REASON_DRAIN,        /* the daemon stops */
 	REASON_ERROR,        /* the kernel refused something that should work */
+	REASON_EXPIRED,      /* the token that opened the stream has ended */
 	REASON_COUNT
 };
 

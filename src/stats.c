@@ -35,6 +35,7 @@ static const char *const reasons[REASON_COUNT] = {
 	[REASON_NO_MEMORY] = "no_memory",
 	[REASON_DRAIN] = "drain",
 	[REASON_ERROR] = "error",
+	[REASON_EXPIRED] = "expired",
 };
 
 enum unit { PLAIN, MILLISECONDS };

@@ -97,6 +97,19 @@ static void visit_walking(struct sweep *sweep, struct hub *hub, struct conn *con
 		conn_doom(hub, conn, REASON_STALLED);
 }
 
+/* Ends a stream whose token has: true if it was so. */
+static bool end_expired(struct hub *hub, struct conn *conn)
+{
+	if (!conn->expires_s || clock_real_ms() / 1000 < conn->expires_s)
+		return false;
+	/* One that is behind has to go without what it has not had in time. */
+	if (conn->flags & CONN_LIVE)
+		stream_end(hub, conn, REASON_EXPIRED);
+	else
+		conn_doom(hub, conn, REASON_EXPIRED);
+	return true;
+}
+
 /* Reading a head, or waiting for one. */
 static void visit_head(struct hub *hub, struct conn *conn)
 {
@@ -136,6 +149,8 @@ static void visit(struct sweep *sweep, struct hub *hub, struct conn *conn)
 			conn_doom(hub, conn, REASON_STALLED);
 		break;
 	case CONN_STREAM:
+		if (end_expired(hub, conn))
+			break;
 		if (conn->flags & CONN_LIVE)
 			visit_live(hub, conn);
 		else
