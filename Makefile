@@ -26,6 +26,9 @@ ifeq ($(SANITIZE),)
 HARDEN  = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 HARDEN += -fPIE
 LINK    = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+else ifeq ($(SANITIZE),coverage)
+HARDEN  = --coverage
+LINK    = --coverage
 else
 HARDEN  = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK    = -fsanitize=address,undefined
@@ -34,10 +37,13 @@ endif
 COMPILE   = $(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) $(HARDEN) -MMD -MP $(CPPFLAGS)
 CRITERION = $(shell pkg-config --cflags criterion)
 LINK_TEST = $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs criterion)
+# The clock of the daemon that lives in a test is the test's.
+$(BUILD)/unit $(BUILD)/replay: LINK += -Wl,--wrap=clock_gettime
 
 SOURCES  = $(wildcard src/*.c)
 UNITS    = $(wildcard tests/unit/*.c)
 BLACKBOX = $(wildcard tests/blackbox/*.c tests/lib/*.c)
+REPLAY   = $(wildcard tests/fuzz/*.c) tests/unit/house.c
 # What the black-box tests borrow from the daemon: nothing that they check.
 BORROWED = src/str.c src/buf.c src/clock.c
 # The folders too, so that a file that goes away is noticed.
@@ -92,9 +98,21 @@ check-browser: all ## the tests with browsers and proxies; installs what they ne
 	sh tests/need.sh nodejs npm chromium nginx haproxy openssl
 	SSECASTD=$(BUILD)/ssecastd sh tests/browser/run.sh $(BUILD)/browser
 
-check-built: rules all $(BUILD)/unit $(BUILD)/blackbox
+check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/blackbox
 	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
+	$(BUILD)/replay tests/fuzz/corpus/*
 	SSECASTD=$(BUILD)/ssecastd sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
+
+.PHONY: fuzz coverage
+FUZZ_SECONDS ?= 60
+
+fuzz: ## search for inputs that break what must hold (FUZZ_SECONDS=60, of each target)
+	sh tests/need.sh clang
+	BUILD=$(BUILD)/fuzz sh tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+coverage: ## what of each room the tests and kept inputs reach (lines, branches)
+	$(MAKE) check BUILD=$(BUILD)/coverage SANITIZE=coverage CFLAGS='-O0 -g'
+	sh tests/coverage.sh $(BUILD)/coverage
 
 rules:
 	CC='$(CC) $(LANGUAGE)' sh tests/check-layers.sh
@@ -102,6 +120,9 @@ rules:
 
 $(BUILD)/unit: $(call objects,$(UNITS)) $(PARTS)
 	$(call say,LINK) $(LINK_TEST)
+
+$(BUILD)/replay: $(call objects,$(REPLAY)) $(PARTS)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/blackbox: $(call objects,$(BLACKBOX) $(BORROWED))
 	$(call say,LINK) $(LINK_TEST)

@@ -1,0 +1,124 @@
+/*
+ * house: see house.h.
+ */
+#include "house.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "options.h"
+
+enum { ARGS_MAX = 32, TURNS_MAX = 100000, SLICES_MAX = 64 };
+
+int64_t house_ahead_ms, house_step_ms;
+
+int __real_clock_gettime(clockid_t which, struct timespec *now);
+int __wrap_clock_gettime(clockid_t which, struct timespec *now);
+
+int __wrap_clock_gettime(clockid_t which, struct timespec *now)
+{
+	int64_t ahead_ms = house_ahead_ms + (which == CLOCK_REALTIME ? house_step_ms : 0);
+	int err = __real_clock_gettime(which, now);
+	int64_t ns = now->tv_nsec + ahead_ms % 1000 * 1000000;
+
+	now->tv_sec += (time_t)(ahead_ms / 1000);
+	if (ns < 0) {
+		now->tv_sec--;
+		ns += 1000000000;
+	}
+	now->tv_sec += (time_t)(ns / 1000000000);
+	now->tv_nsec = (long)(ns % 1000000000);
+	return err;
+}
+
+void house_open(struct house *house, const char *const *options)
+{
+	char *argv[ARGS_MAX] = { "house", "--tick-interval", "0" };
+	struct config config;
+	int argc = 3, err;
+
+	for (; *options && argc < ARGS_MAX; options++)
+		argv[argc++] = (char *)(uintptr_t)*options;
+	assert(argc < ARGS_MAX);
+	log_level = LOG_LEVEL_ERROR;
+	err = config_init(&config);
+	assert(!err);
+	err = (int)config_read(&config, argc, argv, stdout, stderr);
+	assert(err == CONFIG_RUN);
+	value_clear(option_find(STR("listen")), &config);
+	err = server_init(&house->server, &config, config.clients_max, argc, argv);
+	assert(!err);
+	house_turn(house);
+}
+
+void house_close(struct house *house)
+{
+	sigset_t none;
+
+	server_done(&house->server);
+	log_flush();
+	/* The daemon has blocked what it wants to be told of. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int house_connect(struct house *house, uint16_t flags, int sndbuf)
+{
+	struct hub *hub = &house->server.hub;
+	struct in6_addr ip = { .s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
+	int ends[2], err;
+
+	err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends);
+	assert(!err);
+	if (sndbuf)
+		setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+	hub->stats.accepts++;
+	err = conn_open(hub, ends[0], &ip, flags);
+	assert(!err);
+	return ends[1];
+}
+
+void house_turn(struct house *house)
+{
+	int more = 1, idle = 0;
+
+	/* What a turn's end has put on the agenda makes it say so; twice nothing is the end. */
+	for (int turns = 0; idle < 2; turns++) {
+		assert(turns < TURNS_MAX);
+		more = server_turn(&house->server, 0);
+		assert(more >= 0);
+		idle = more ? 0 : idle + 1;
+	}
+}
+
+void house_sweep(struct house *house)
+{
+	struct sweep *sweep = &house->server.sweep;
+
+	/* Each slice comes when the timer has fired; here it fires when we want. */
+	for (int slices = 0; slices < SLICES_MAX && sweep->running; slices++) {
+		loop_set_timer(sweep->timer_fd, 1, 0);
+		house_turn(house);
+	}
+}
+
+void house_expect_idle(const struct house *house)
+{
+	const struct hub *hub = &house->server.hub;
+	uint64_t gone = 0;
+
+	for (size_t i = 0; i < REASON_COUNT; i++)
+		gone += hub->stats.disconnects[i];
+	assert(gone == hub->stats.accepts);
+	assert(hub->conns.count == 0 && hub->conns.streams == 0 && hub->conns.live == 0);
+	assert(hub->conns.doomed == 0 && hub->conns.agenda == 0);
+	assert(hub->conns.exchanges.bytes == 0);
+	assert(hub->topics.in_use == 0 && hub->topics.dirty == 0);
+	assert(hub->topics.pattern_count == 0);
+	assert(hub->ring.header->flushed == hub->ring.header->next);
+}

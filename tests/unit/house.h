@@ -1,0 +1,41 @@
+/*
+ * house: the whole daemon in this process, driven turn by turn: for the model test and for fuzzing.
+ *
+ * It has no listener: clients come in over socketpairs. Its clocks are the machine's plus offsets
+ * that the test sets (the binary is linked with --wrap=clock_gettime). It asserts and never uses
+ * Criterion, so that a fuzz target can live in it.
+ */
+#ifndef HOUSE_H
+#define HOUSE_H
+
+#include "server.h"
+
+struct house {
+	struct server server;
+};
+
+/* Milliseconds that both clocks, and the real clock beyond that, are ahead of the machine's. */
+extern int64_t house_ahead_ms, house_step_ms;
+
+/* Starts it with these options, NULL-terminated. */
+void house_open(struct house *house, const char *const *options);
+
+/* Ends it; its clients see their end. */
+void house_close(struct house *house);
+
+/*
+ * A new client: its end, non-blocking. flags: CONN_CONTROL. sndbuf: of the daemon's end in bytes,
+ * 0 = as it is; the kernel takes some 4 KB at least.
+ */
+int house_connect(struct house *house, uint16_t flags, int sndbuf);
+
+/* Turns, until nothing is left to do at once. */
+void house_turn(struct house *house);
+
+/* Visits every conn once for its time-outs, and turns. */
+void house_sweep(struct house *house);
+
+/* Fails unless every conn is gone and has given everything back. */
+void house_expect_idle(const struct house *house);
+
+#endif
