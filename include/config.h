@@ -49,10 +49,19 @@ struct config {
 
 	/* Publishing */
 	char *publish_token_file; /* NULL = nobody publishes on public listeners */
+	bool require_token;       /* --require-token: to subscribe on public listeners */
 	enum config_stdin stdin_format;
 	bool stdin_eof_exits;    /* --stdin-eof exit|serve */
 	uint64_t body_bytes_max; /* --max-body, default 1M: a request's body, or one line or event
 				    of a flow of them */
+
+	/* The Mercure protocol */
+	char *mercure_publisher_key_file;          /* NULL = from the environment, or not set up */
+	char *mercure_subscriber_key_file;         /* the same */
+	bool mercure_anonymous;                    /* who has no token may subscribe */
+	bool mercure_subscriptions;                /* who subscribes is published */
+	char *mercure_cookie;                      /* the name of the cookie with a token */
+	struct config_list mercure_publish_origin; /* whose pages may publish with a cookie */
 
 	/* Memory and patience */
 	uint64_t ring_bytes;         /* 64M; at least 64K; rounded up to whole pages by the ring */

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "loop.h"
 #include "ring.h"
+#include "secret.h"
 #include "stats.h"
 #include "topic.h"
 
@@ -24,7 +25,7 @@ struct hub {
 	struct conns conns;
 	struct listeners *listeners; /* owned by the server */
 	struct staticfiles *files;   /* owned by the server */
-	struct buf publish_token;    /* empty = nobody publishes on public listeners */
+	struct secrets secrets;      /* who may publish and subscribe */
 	uint64_t now_ms;             /* monotonic, of this turn */
 	uint64_t clients_max;        /* --max-clients, or less if descriptors are fewer */
 	uint64_t random;             /* state of hub_random(): for jitter only */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "httpvalue.h"
 #include "log.h"
 #include "sse.h"
 
@@ -115,6 +116,26 @@ const struct option option_table[] = {
 	{ .name = "max-body", SIZE(body_bytes_max, 1), .max = GIB, .initial = "1M",
 	  .help = "of a request, or of an event in a flow" },
 
+	{ .group = "Mercure",
+	  .name = "mercure-publisher-key-file",
+	  TEXT(mercure_publisher_key_file, 1, PATH_BYTES_MAX), .expect = "a file",
+	  .metavar = "FILE", .help = "of those who publish" },
+	{ .name = "mercure-subscriber-key-file",
+	  TEXT(mercure_subscriber_key_file, 1, PATH_BYTES_MAX), .expect = "a file",
+	  .metavar = "FILE", .help = "of those who subscribe" },
+	{ .name = "mercure-anonymous", FLAG(mercure_anonymous),
+	  .help = "let subscribe who has no token" },
+	{ .name = "mercure-subscriptions", FLAG(mercure_subscriptions), .at_start = true,
+	  .help = "tell who subscribes to what" },
+	{ .name = "mercure-cookie", TEXT(mercure_cookie, 1, 256), .check = http_is_token,
+	  .initial = "mercureAuthorization", .expect = "a cookie's name",
+	  .metavar = "NAME", .help = "cookie with a token" },
+	{ .name = "mercure-publish-origin", LIST(mercure_publish_origin, 0, 1024),
+	  .check = is_origin, .expect = "* or an origin such as https://example.org",
+	  .metavar = "ORIGIN", .help = "may publish by cookie; repeatable" },
+	{ .name = "require-token", FLAG(require_token),
+	  .help = "to subscribe on /sse, too" },
+
 	{ .group = "Limits",
 	  .name = "ring-bytes", SIZE(ring_bytes, 64 * KIB), .max = 1024 * GIB, .initial = "64M",
 	  .at_start = true, .help = "memory for the newest events" },
@@ -184,7 +205,8 @@ void options_print_help(FILE *out)
 			fprintf(out, "\n%s:\n", option->group);
 		column = fprintf(out, "  --%s %s", option->name,
 				 option->metavar ? option->metavar : "");
-		fprintf(out, "%*s%s", HELP_COLUMN - column, "", option->help);
+		fprintf(out, "%*s%s", column < HELP_COLUMN - 1 ? HELP_COLUMN - column : 2, "",
+			option->help);
 		if (option->metavar && option->initial)
 			fprintf(out, " [%s]", option->initial);
 		fputc('\n', out);

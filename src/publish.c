@@ -19,7 +19,7 @@ static bool is_allowed(struct hub *hub, struct conn *conn, const struct http_req
 {
 	const struct str *credentials = http_header(request, STR("Authorization"));
 	struct str rest = credentials ? *credentials : STR(""), scheme;
-	struct str token = buf_str(&hub->publish_token);
+	struct str token = buf_str(&hub->secrets.publish_token);
 
 	if (conn->flags & CONN_CONTROL)
 		return true;

@@ -22,45 +22,9 @@
 #include "stream.h"
 
 enum {
-	TOKEN_MAX = 4096,       /* bytes of --publish-token-file */
 	DRAIN_CHECK_MS = 100,   /* whether its time is over */
 	STATUS_EVERY_MS = 5000, /* that the manager is told how we are */
 };
-
-/* Reads the bearer token; an empty file is a mistake, not a token. 0 or -errno after a sentence. */
-static int token_read(const char *path, struct buf *token)
-{
-	char bytes[TOKEN_MAX + 1];
-	struct str text = { bytes, 0 };
-	ssize_t n = 0;
-	int fd;
-
-	buf_clear(token);
-	if (!path)
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		n = read(fd, bytes, sizeof(bytes));
-	if (fd < 0 || n < 0) {
-		int err = -errno;
-
-		log_error("cannot read --publish-token-file %s: %s", path, strerror(-err));
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
-	close(fd);
-	text.n = (size_t)n;
-	while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
-		text.n--;
-	text = str_trim(text);
-	if (text.n == 0 || text.n > TOKEN_MAX || str_find(text, '\n') < text.n) {
-		log_error("--publish-token-file %s must hold one line of 1 to %d bytes", path,
-			  TOKEN_MAX);
-		return -EINVAL;
-	}
-	return buf_add(token, text);
-}
 
 /* Blocks the signals that we want as events, ignores SIGPIPE. 0 or -errno. */
 static int signals_open(struct server *server)
@@ -125,13 +89,13 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	hub->listeners = &server->listeners;
 	hub->files = &server->files;
 	hub->now_ms = hub->started_ms = clock_mono_ms();
-	buf_init(&hub->publish_token, TOKEN_MAX);
+	secrets_init(&hub->secrets);
 	if (getrandom(&hub->random, sizeof(hub->random), 0) < 0 || hub->random == 0)
 		hub->random = 1;
 	systemd_init(&server->systemd);
 	if ((err = init_inside(server)))
 		return err;
-	if ((err = token_read(config->publish_token_file, &hub->publish_token)))
+	if ((err = secrets_read(&hub->secrets, config)))
 		return err;
 	if ((err = staticfiles_init(&server->files, config->root))) {
 		log_error("cannot serve --root %s: %s", config->root, strerror(-err));
@@ -160,7 +124,7 @@ void server_done(struct server *server)
 	topics_done(&hub->topics);
 	ring_done(&hub->ring);
 	loop_done(&hub->loop);
-	buf_done(&hub->publish_token);
+	secrets_done(&hub->secrets);
 	systemd_done(&server->systemd);
 	config_done(&hub->config);
 }
@@ -170,10 +134,9 @@ static void reload(struct server *server)
 {
 	struct hub *hub = &server->hub;
 	struct str rest, line;
-	struct buf kept, token;
+	struct buf kept;
 
 	buf_init(&kept, 1 << 16);
-	buf_init(&token, TOKEN_MAX);
 	if (config_reload(&hub->config, server->argc, server->argv, &kept))
 		log_error("the configuration stays as it is: %.*s", STR_ARG(buf_str(&kept)));
 	else
@@ -182,12 +145,7 @@ static void reload(struct server *server)
 	rest = buf_str(&kept);
 	while (str_cut(&rest, '\n', &line) && line.n)
 		log_warning("%.*s", STR_ARG(line));
-	if (token_read(hub->config.publish_token_file, &token) == 0) {
-		buf_done(&hub->publish_token);
-		hub->publish_token = token;
-	} else {
-		buf_done(&token);
-	}
+	secrets_read(&hub->secrets, &hub->config);
 	ticker_set(&server->ticker, hub);
 	buf_done(&kept);
 }

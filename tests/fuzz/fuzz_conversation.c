@@ -238,7 +238,7 @@ int FUZZ_TARGET(conversation)(const uint8_t *bytes, size_t n)
 	memset(&talk, 0, sizeof(talk));
 	house_ahead_ms = house_step_ms = 0;
 	house_open(&talk.house, options);
-	buf_add(&talk.house.server.hub.publish_token, STR("secret"));
+	buf_add(&talk.house.server.hub.secrets.publish_token, STR("secret"));
 	for (int i = 0; i < CLIENTS; i++) {
 		buf_init(&talk.out[i], OUTPUT_MAX);
 		join(&talk, i);

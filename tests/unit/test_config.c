@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "httpvalue.h"
 #include "options.h"
 #include "version.h"
 
@@ -102,7 +103,7 @@ static const char *other_value(const struct option *option)
 	case VALUE_BYTES: return "65537K";
 	case VALUE_MS: return "1234ms";
 	case VALUE_COUNT: return "77";
-	case VALUE_TEXT: return "a \"quoted\" text";
+	case VALUE_TEXT: return option->check == http_is_token ? "name" : "a \"quoted\" text";
 	case VALUE_LIST: return option->check ? "https://example.org" : "unix:/tmp/some where";
 	case VALUE_BOOL: return option->words[1];
 	case VALUE_WORD: return strcmp(option->name, "stdin") == 0 ? "ndjson" : option->words[4];
@@ -373,7 +374,7 @@ Test(config, help_has_every_option_on_80_columns)
 	cr_expect_eq(o.result, CONFIG_EXIT_OK);
 	for (; str_cut(&rest, '\n', &line); lines++)
 		cr_expect(line.n <= 80, "%.*s", STR_ARG(line));
-	cr_expect(lines <= 50, "%d lines", lines);
+	cr_expect(lines <= 64, "%d lines", lines);
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &option_table[i];
 		char start[64];
