@@ -40,7 +40,8 @@ struct config {
 	char *root;    /* NULL = the pages inside the binary */
 	char *welcome; /* "" = none */
 	uint64_t retry_ms;
-	uint64_t heartbeat_ms; /* 0 = none */
+	uint64_t heartbeat_ms;    /* 0 = none */
+	uint64_t poll_timeout_ms; /* --poll-timeout, 25s: that a poll waits for events */
 
 	/* The clock's events */
 	uint64_t tick_interval_ms; /* 0 = off */

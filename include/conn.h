@@ -13,6 +13,8 @@
  *	           v
  *	         STREAM              a subscriber, live or walking
  *
+ * A POLL is a REPLY that has nothing to say yet: see longpoll.h.
+ *
  * Closing is deferred to the end of the turn: conn_doom() takes a conn out of its audience at once,
  * conns_bury() closes it. So a handler may doom any conn, and nobody holds one that is gone.
  */
@@ -32,6 +34,7 @@ enum conn_state {
 	CONN_BODY,   /* reading a body */
 	CONN_REPLY,  /* sending a response; reads nothing meanwhile */
 	CONN_STREAM, /* a subscriber */
+	CONN_POLL,   /* a subscriber for one response; reads nothing meanwhile */
 	CONN_LINGER, /* all is said; waits for the client's end, so that it reads our last bytes */
 };
 

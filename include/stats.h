@@ -30,6 +30,7 @@ enum stats_reason {
 /* What was asked for: the label `route` of ssecast_requests_total. */
 enum stats_route {
 	ROUTE_STREAM,
+	ROUTE_POLL,
 	ROUTE_PUBLISH,
 	ROUTE_STATIC,
 	ROUTE_HEALTHZ,

@@ -19,6 +19,9 @@ void stream_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t
 /* Sends what can be sent: own bytes, then the ring up to the flushed head; then it is live. */
 void stream_pump(struct hub *hub, struct conn *conn);
 
+/* A walker that has had whatever is flushed is live from now on. */
+void stream_become_live(struct hub *hub, struct conn *conn);
+
 /*
  * A live subscriber to whom the kernel did not take everything of a flush: it walks on from there.
  * offset: bytes of that record that it has had.
@@ -50,6 +53,11 @@ bool stream_is_too_slow(struct hub *hub, struct conn *conn, enum stats_reason *r
 
 /* Appends text as stream bytes of that audience's framing: as one chunk, or bare. */
 void stream_frame(enum topic_framing framing, struct str text, struct buf *out);
+
+/*
+ * Appends what a client is told of a gap, a JSON object: what it named, the floor, and the reason.
+ */
+void stream_gap(const struct hub *hub, struct str from, const char *reason, struct buf *out);
 
 /* Appends `retry: N` and an empty line, with N the configured time, jittered. */
 void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out);

@@ -29,6 +29,7 @@ enum {
 enum topic_framing {
 	TOPIC_CHUNKED, /* HTTP/1.1: the frame as it lies in the ring */
 	TOPIC_PLAIN,   /* HTTP/1.0: the event without its chunk, ended by close */
+	TOPIC_POLL,    /* as one answer in JSON: see longpoll.h */
 };
 
 /* All that makes an audience: who has the same terms is in the same one. */

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "clock.h"
+#include "longpoll.h"
 #include "stream.h"
 
 enum {
@@ -171,6 +172,10 @@ void broadcast_flush(struct hub *hub)
 	while ((index = topics_next_dirty(&hub->topics, &pending))) {
 		struct audience *audience = topics_audience(&hub->topics, index);
 
+		if (audience->framing == TOPIC_POLL) {
+			longpoll_flush(hub, audience, pending);
+			continue;
+		}
 		while (pending && audience->live_count > 0) {
 			round_gather(hub, audience, pending, &round);
 			round_send(hub, audience, &round);

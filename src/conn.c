@@ -198,7 +198,7 @@ void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason)
 {
 	if (conn->flags & CONN_DOOMED)
 		return;
-	if (conn->state == CONN_STREAM)
+	if (conn->state == CONN_STREAM || conn->state == CONN_POLL)
 		stream_close(hub, conn);
 	conn->flags |= CONN_DOOMED;
 	conn->reason = (uint8_t)reason;
@@ -288,7 +288,8 @@ void conn_release(struct hub *hub, struct conn *conn)
 {
 	struct exchange *exchange;
 
-	if (!conn->exchange || conn->state == CONN_BODY || conn->state == CONN_REPLY)
+	if (!conn->exchange || conn->state == CONN_BODY || conn->state == CONN_REPLY ||
+	    conn->state == CONN_POLL)
 		return;
 	exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
 	if (exchange->in.n || exchange_has_output(exchange))

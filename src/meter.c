@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "longpoll.h"
 #include "stream.h"
 
 enum {
@@ -35,26 +36,35 @@ void meter_wake(struct meter *meter, const struct hub *hub)
 	loop_set_timer(meter->timer_fd, hub->now_ms + 1, EVERY_MS);
 }
 
-/* Appends the event as one chunk; *chunk_head is the length of its head. Returns out->err. */
-static int frame_write(const struct hub *hub, struct buf *out, size_t *chunk_head)
-{
-	struct str topic = METER_TOPIC;
-	struct event event = {
-		.topics = &topic, .topic_count = 1, .type = STR("stats"), .retry_ms = SSE_NO_RETRY
-	};
-	struct stats_gauges gauges;
-	struct buf data;
+/* What is said, in all its forms. */
+struct snapshot {
+	struct event event;
+	struct buf data, frame;
+	struct str chunk, plain; /* of the frame */
+};
 
+/* Returns 0, or the sticky error of what did not fit. */
+static int snapshot_take(const struct hub *hub, const struct str *topic, struct snapshot *snapshot)
+{
+	struct buf *frame = &snapshot->frame;
+	struct stats_gauges gauges;
+	size_t head;
+
+	buf_init(&snapshot->data, TEXT_MAX);
+	buf_init(frame, TEXT_MAX);
 	hub_gauges(hub, &gauges);
-	buf_init(&data, TEXT_MAX);
-	stats_write_json(&hub->stats, &gauges, clock_real_ms(), &data);
-	event.data = buf_str(&data);
-	if (data.err)
-		out->err = data.err;
-	else if (!buf_reserve(out, sse_frame_bound(&event, 0)))
-		out->n += sse_write_frame(out->p + out->n, &event, STR(""), chunk_head);
-	buf_done(&data);
-	return out->err;
+	stats_write_json(&hub->stats, &gauges, clock_real_ms(), &snapshot->data);
+	snapshot->event = (struct event){ .topics = topic,
+					  .topic_count = 1,
+					  .type = STR("stats"),
+					  .data = buf_str(&snapshot->data),
+					  .retry_ms = SSE_NO_RETRY };
+	if (snapshot->data.err || buf_reserve(frame, sse_frame_bound(&snapshot->event, 0)))
+		return snapshot->data.err ? snapshot->data.err : frame->err;
+	frame->n = sse_write_frame(frame->p, &snapshot->event, STR(""), &head);
+	snapshot->chunk = buf_str(frame);
+	snapshot->plain = (struct str){ frame->p + head, frame->n - head - RECORD_CHUNK_END };
+	return 0;
 }
 
 /* To all live subscribers of an audience. Whoever leaves, the last one takes its place: i stands.
@@ -72,32 +82,37 @@ static void audience_say(struct hub *hub, const struct audience *audience, struc
 	}
 }
 
+/* An audience that is gone after its turn leaves its place in the list to the last one, which does
+ * without this time. */
+static void snapshot_say(struct hub *hub, const struct snapshot *snapshot, struct str topic)
+{
+	uint32_t index;
+
+	for (uint32_t i = 0; (index = topics_audience_of(&hub->topics, topic, i)); i++) {
+		struct audience *audience = topics_audience(&hub->topics, index);
+
+		switch ((enum topic_framing)audience->framing) {
+		case TOPIC_CHUNKED: audience_say(hub, audience, snapshot->chunk); break;
+		case TOPIC_PLAIN: audience_say(hub, audience, snapshot->plain); break;
+		case TOPIC_POLL: longpoll_say(hub, audience, &snapshot->event); break;
+		}
+	}
+}
+
 void meter_fire(struct meter *meter, struct hub *hub)
 {
-	uint32_t index = topics_audience_of(&hub->topics, METER_TOPIC, 0);
-	struct str chunk, plain;
-	size_t chunk_head;
-	struct buf frame;
+	struct str topic = METER_TOPIC;
+	struct snapshot snapshot;
 
 	if (loop_read_timer(meter->timer_fd) == 0)
 		return;
-	if (!index) {
+	if (!topics_audience_of(&hub->topics, topic, 0)) {
 		meter->running = false;
 		loop_set_timer(meter->timer_fd, 0, 0);
 		return;
 	}
-	buf_init(&frame, TEXT_MAX);
-	if (!frame_write(hub, &frame, &chunk_head)) {
-		chunk = buf_str(&frame);
-		plain = (struct str){ chunk.p + chunk_head,
-				      chunk.n - chunk_head - RECORD_CHUNK_END };
-		for (uint32_t i = 0; index; i++) {
-			const struct audience *audience = topics_audience(&hub->topics, index);
-
-			audience_say(hub, audience,
-				     audience->framing == TOPIC_CHUNKED ? chunk : plain);
-			index = topics_audience_of(&hub->topics, METER_TOPIC, i + 1);
-		}
-	}
-	buf_done(&frame);
+	if (!snapshot_take(hub, &topic, &snapshot))
+		snapshot_say(hub, &snapshot, topic);
+	buf_done(&snapshot.data);
+	buf_done(&snapshot.frame);
 }

@@ -90,6 +90,8 @@ const struct option option_table[] = {
 	  .help = "browsers reconnect after this time" },
 	{ .name = "heartbeat", TIME(heartbeat_ms, 0), .initial = "15s",
 	  .help = "comment after so much silence; 0 = none" },
+	{ .name = "poll-timeout", TIME(poll_timeout_ms, 1), .initial = "25s",
+	  .help = "?poll waits so long for events" },
 
 	{ .group = "Ticks",
 	  .name = "tick-interval", TIME(tick_interval_ms, 0), .initial = "5s",

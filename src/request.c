@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "longpoll.h"
 #include "own.h"
 #include "publish.h"
 #include "reply.h"
@@ -327,6 +328,8 @@ static void conn_write(struct hub *hub, struct conn *conn)
 	conn->flags &= (uint16_t)~CONN_WRITABLE;
 	if (conn->state == CONN_STREAM) {
 		stream_pump(hub, conn);
+	} else if (conn->state == CONN_POLL) {
+		longpoll_walk(hub, conn);
 	} else if (conn->state == CONN_REPLY) {
 		/* Then what came behind the request has waited long enough. */
 		if (reply_send(hub, conn))
@@ -339,7 +342,10 @@ static void conn_write(struct hub *hub, struct conn *conn)
 static void conn_read(struct hub *hub, struct conn *conn)
 {
 	for (int reads = 0; reads < READS_PER_TURN; reads++) {
-		if (conn->state == CONN_REPLY || conn->flags & (CONN_DOOMED | CONN_BACKLOG))
+		if (conn->state == CONN_POLL && conn->flags & CONN_HUNG_UP)
+			conn_doom(hub, conn, REASON_CLIENT);
+		if (conn->state == CONN_REPLY || conn->state == CONN_POLL ||
+		    conn->flags & (CONN_DOOMED | CONN_BACKLOG))
 			return;
 		if (!input_read(hub, conn))
 			return;

@@ -191,7 +191,8 @@ static void answer_no_room(struct hub *hub, struct conn *conn, const struct rout
 
 	conn->reason = REASON_OVER_LIMIT;
 	exchange->keep_alive = false;
-	if (route->counted != ROUTE_STREAM || request->method != HTTP_GET) {
+	if (route->counted != ROUTE_STREAM || request->method != HTTP_GET ||
+	    subscribe_is_poll(request)) {
 		reply_text(hub, conn, 503, "There is no room for another client.");
 		return;
 	}

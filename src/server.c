@@ -18,6 +18,7 @@
 #include "broadcast.h"
 #include "clock.h"
 #include "log.h"
+#include "longpoll.h"
 #include "request.h"
 #include "stream.h"
 
@@ -171,6 +172,8 @@ static void drain(struct server *server, const char *why)
 
 		if (conn->state == CONN_STREAM)
 			stream_end(hub, conn, REASON_DRAIN);
+		else if (conn->state == CONN_POLL)
+			longpoll_end(hub, conn);
 		else if (conn->state == CONN_HEAD && !conn->exchange)
 			conn_doom(hub, conn, REASON_DRAIN);
 	}

@@ -35,6 +35,18 @@ void stream_frame(enum topic_framing framing, struct str text, struct buf *out)
 		buf_add(out, STR("\r\n"));
 }
 
+void stream_gap(const struct hub *hub, struct str from, const char *reason, struct buf *out)
+{
+	char floor[EVENTID_TEXT_MAX];
+
+	buf_add(out, STR("{\"from\":\""));
+	/* What never was an id of ours is not repeated. */
+	if (from.n <= SSE_ID_MAX && str_is_utf8(from))
+		buf_add_json(out, from);
+	buf_addf(out, "\",\"floor\":\"%.*s\",\"reason\":\"%s\"}",
+		 (int)eventid_write(floor, hub->ring.header->floor), floor, reason);
+}
+
 void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out)
 {
 	uint64_t retry_ms = hub->config.retry_ms;
@@ -69,8 +81,7 @@ static void leave_live(struct hub *hub, struct conn *conn)
 	hub->conns.live--;
 }
 
-/* Whatever has been flushed, it has had. */
-static void become_live(struct hub *hub, struct conn *conn)
+void stream_become_live(struct hub *hub, struct conn *conn)
 {
 	uint32_t slot = conns_slot(&hub->conns, conn);
 
@@ -280,7 +291,7 @@ void stream_pump(struct hub *hub, struct conn *conn)
 	else if (conn->flags & CONN_ENDING)
 		say_goodbye(hub, conn);
 	else
-		become_live(hub, conn);
+		stream_become_live(hub, conn);
 }
 
 void stream_say(struct hub *hub, struct conn *conn, struct str bytes)

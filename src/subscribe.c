@@ -8,6 +8,7 @@
 
 #include "broadcast.h"
 #include "clock.h"
+#include "longpoll.h"
 #include "meter.h"
 #include "reply.h"
 #include "stream.h"
@@ -190,20 +191,11 @@ static void say_event(struct buf *out, enum topic_framing framing, struct eventi
 static void say_gap(struct hub *hub, struct buf *out, enum topic_framing framing,
 		    const struct start *start)
 {
-	struct eventid floor = hub->ring.header->floor;
-	struct str from = buf_str(&start->from);
-	char text[EVENTID_TEXT_MAX];
 	struct buf data;
 
 	buf_init(&data, 1 << 16);
-	buf_add(&data, STR("{\"from\":\""));
-	/* What never was an id of ours is not repeated. */
-	if (from.n <= SSE_ID_MAX && str_is_utf8(from))
-		buf_add_json(&data, from);
-	buf_add(&data, STR("\",\"floor\":\""));
-	buf_add(&data, (struct str){ text, eventid_write(text, floor) });
-	buf_addf(&data, "\",\"reason\":\"%s\"}", start->gap);
-	say_event(out, framing, floor, STR("gap"), buf_str(&data));
+	stream_gap(hub, buf_str(&start->from), start->gap, &data);
+	say_event(out, framing, hub->ring.header->floor, STR("gap"), buf_str(&data));
 	buf_done(&data);
 	hub->stats.gaps++;
 }
@@ -273,6 +265,41 @@ static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
 		stream_end(hub, conn, REASON_DRAIN);
 }
 
+/* One answer instead of a stream. */
+static void open_poll(struct hub *hub, struct conn *conn, const struct http_request *request,
+		      struct str topics, const struct start *start)
+{
+	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
+	struct audience_terms terms = { .selectors = topics, .framing = TOPIC_POLL };
+	uint32_t audience;
+	int err;
+
+	exchange->route = ROUTE_POLL;
+	if (exchange->is_head) {
+		reply_body(hub, conn, 200, STR("application/json"), STR(""));
+		return;
+	}
+	/* A body has no meaning here, and what follows it is not looked for. */
+	if (request->framing == HTTP_CHUNKED || request->content_length > 0)
+		exchange->keep_alive = false;
+	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
+	if (err)
+		refuse_join(hub, conn, err);
+	else
+		longpoll_open(hub, conn, audience, start->record, buf_str(&start->from),
+			      start->gap);
+}
+
+bool subscribe_is_poll(const struct http_request *request)
+{
+	struct str query = request->query, name, value;
+
+	while (uri_query_next(&query, &name, &value))
+		if (uri_eq(name, true, STR("poll")))
+			return true;
+	return false;
+}
+
 void subscribe_open(struct hub *hub, struct conn *conn, const struct http_request *request,
 		    struct str topic)
 {
@@ -287,6 +314,8 @@ void subscribe_open(struct hub *hub, struct conn *conn, const struct http_reques
 		wrong = "The query has a bad percent-encoding.";
 	if (wrong)
 		reply_text(hub, conn, 400, "%s", wrong);
+	else if (subscribe_is_poll(request))
+		open_poll(hub, conn, request, buf_str(&topics), &start);
 	else
 		open_stream(hub, conn, buf_str(&topics), &start);
 	buf_done(&topics);

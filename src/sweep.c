@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "longpoll.h"
 #include "reply.h"
 #include "request.h"
 #include "stream.h"
@@ -36,9 +37,9 @@ void sweep_done(struct sweep *sweep)
 
 static uint64_t round_ms(const struct config *config)
 {
-	const uint64_t times[] = { config->heartbeat_ms, config->head_timeout_ms,
-				   config->body_timeout_ms, config->idle_timeout_ms,
-				   config->stall_timeout_ms };
+	const uint64_t times[] = { config->heartbeat_ms,     config->head_timeout_ms,
+				   config->body_timeout_ms,  config->idle_timeout_ms,
+				   config->stall_timeout_ms, config->poll_timeout_ms };
 	uint64_t round = ROUND_MS;
 
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
@@ -155,6 +156,11 @@ static void visit(struct sweep *sweep, struct hub *hub, struct conn *conn)
 			visit_live(hub, conn);
 		else
 			visit_walking(sweep, hub, conn);
+		break;
+	case CONN_POLL:
+		if (conn->flags & CONN_LIVE &&
+		    conn_age_ms(hub, conn) >= hub->config.poll_timeout_ms)
+			longpoll_end(hub, conn);
 		break;
 	case CONN_LINGER:
 		if (conn_age_ms(hub, conn) > LINGER_MS)

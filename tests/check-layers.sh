@@ -12,6 +12,7 @@ layers=$(
 		3 ring topic value options config stats peer secret
 		4 hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
+		4 longpoll
 		5 main server
 	ROOMS
 )
