@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "broadcast.h"
 #include "own.h"
 
 enum {
@@ -62,6 +63,14 @@ void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out)
 
 void stream_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t start)
 {
+	const struct ring_header *ring = hub->ring.header;
+
+	/*
+	 * What was published in this turn is noted for the audiences that were there: a new one
+	 * would not get it. And who has such an event already is ahead of all others.
+	 */
+	if (start > ring->flushed || topics_audience(&hub->topics, audience)->members == 1)
+		broadcast_flush(hub);
 	conn->state = CONN_STREAM;
 	conn->audience = audience;
 	conn->cursor = start;

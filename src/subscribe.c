@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "broadcast.h"
 #include "clock.h"
 #include "longpoll.h"
 #include "meter.h"
@@ -252,10 +251,6 @@ static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
 		refuse_join(hub, conn, err);
 		return;
 	}
-	/* It has an event that others will only get at the end of this turn: let them have it now.
-	 */
-	if (start->record > hub->ring.header->flushed)
-		broadcast_flush(hub);
 	reply_stream_head(hub, conn);
 	say_hello(hub, &exchange->out, framing, start);
 	stream_open(hub, conn, audience, start->record);

@@ -262,3 +262,31 @@ Test(resume, several_topics_come_back_in_one_order)
 	reader_close(&s);
 	daemon_stop(&d);
 }
+
+/* The event and the subscription come in one turn, and nobody asked for the topic before. */
+Test(resume, misses_nothing_of_the_turn_in_which_it_comes)
+{
+	struct daemon d;
+	struct client c;
+	struct response r;
+	struct reader s;
+	char before[ID_TEXT];
+
+	daemon_begin(&d, NULL);
+	publish(&d, "/publish/x", "before", before);
+	client_open_control(&c, &d);
+	client_sendf(&c,
+		     "POST /publish/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1"
+		     "GET /sse/x HTTP/1.1\r\nHost: a\r\nLast-Event-ID: %s\r\n\r\n",
+		     before);
+	client_read(&c, &r);
+	cr_assert(r.status == 200);
+	response_done(&r);
+	reader_begin(&s, &c);
+	publish(&d, "/publish/x", "2", NULL);
+	reader_wait(&s, 2);
+	cr_expect_str_eq(s.events[0].data, "1");
+	cr_expect_str_eq(s.events[1].data, "2");
+	reader_close(&s);
+	daemon_stop(&d);
+}
