@@ -57,7 +57,8 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 ASSETS  = $(BUILD)/assets.o
 PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
 
-.PHONY: all run check check-asan check-browser check-built rules lint install uninstall clean help
+.PHONY: all run check check-asan check-browser check-built rules lint bench bench-peers \
+	install uninstall clean help
 .DELETE_ON_ERROR:
 # Objects of tests are kept like all others.
 .SECONDARY:
@@ -136,8 +137,29 @@ lint: rules ## formatting, static analysis, scripts, man page
 		'clang-tidy --quiet "$$@" -- $(LANGUAGE) $(WARNINGS) -O2' tidy
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		$(CPPCHECK_WRONG:%=--suppress=%) --error-exitcode=1 -D_GNU_SOURCE -Iinclude src
-	if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
+	if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR $(SCRIPTS); fi
 	if command -v mandoc >/dev/null; then mandoc -T lint -W warning docs/*.8; fi
+
+# Measuring
+
+SSEBENCH = $(filter-out tests/bench/limit.c,$(wildcard tests/bench/*.c)) $(BORROWED)
+
+$(BUILD)/bench/ssebench: $(call objects,$(SSEBENCH))
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lm
+
+$(BUILD)/bench/limit: $(BUILD)/tests/bench/limit.o
+	@mkdir -p $(@D)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
+
+BENCHES = all $(BUILD)/bench/ssebench $(BUILD)/bench/limit
+
+bench: $(BENCHES) ## measure against the bare loop of send(); writes docs/bench.md
+	BUILD=$(BUILD) sh tests/bench/bench.sh
+
+bench-peers: $(BENCHES) ## the same beside nchan, redis and node, from Debian's packages
+	sh tests/need.sh nginx libnginx-mod-nchan redis-server nodejs
+	BUILD=$(BUILD) sh tests/bench/peers.sh
 
 # Installing
 
