@@ -55,6 +55,9 @@ say = $(if $(filter 0,$(V)),@echo '  $(1)	$@' &&,)
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 ASSETS  = $(BUILD)/assets.o
+# A later version, for the tests of upgrades: what knows a version is compiled anew.
+NEXT     = config main handover upgrade server
+NEXT_OBJECTS = $(NEXT:%=$(BUILD)/next/src/%.o)
 PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
 
 .PHONY: all run check check-asan check-browser check-built rules lint bench bench-peers \
@@ -99,10 +102,11 @@ check-browser: all ## the tests with browsers and proxies; installs what they ne
 	sh tests/need.sh nodejs npm chromium nginx haproxy openssl
 	SSECASTD=$(BUILD)/ssecastd sh tests/browser/run.sh $(BUILD)/browser
 
-check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/blackbox
+check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/blackbox $(BUILD)/ssecastd-next
 	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
 	$(BUILD)/replay tests/fuzz/corpus/*
-	SSECASTD=$(BUILD)/ssecastd sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
+	SSECASTD=$(BUILD)/ssecastd SSECASTD_NEXT=$(BUILD)/ssecastd-next \
+		sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
 
 .PHONY: fuzz coverage
 FUZZ_SECONDS ?= 60
@@ -123,6 +127,13 @@ $(BUILD)/unit: $(call objects,$(UNITS)) $(PARTS)
 	$(call say,LINK) $(LINK_TEST)
 
 $(BUILD)/replay: $(call objects,$(REPLAY)) $(PARTS)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/next/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC) $(COMPILE) -DSSECAST_VERSION='"next"' -DHANDOVER_VERSION=2 -c -o $@ $<
+
+$(BUILD)/ssecastd-next: $(NEXT_OBJECTS) $(filter-out $(NEXT:%=$(BUILD)/src/%.o),$(PARTS))
 	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/blackbox: $(call objects,$(BLACKBOX) $(BORROWED))

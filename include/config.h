@@ -81,8 +81,10 @@ struct config {
 	/* Running it */
 	char *config_file; /* NULL = none */
 	bool access_log;
-	int log_level;     /* --log-level error|warning|info|debug */
-	bool check_config; /* --check-config: say whether it is valid, and exit */
+	int log_level;              /* --log-level error|warning|info|debug */
+	bool check_config;          /* --check-config: say whether it is valid, and exit */
+	uint64_t check_handover_fd; /* --check-handover: say whether this binary can take over from
+				       the state in there, and exit; 0 = no */
 };
 
 enum config_result {

@@ -28,6 +28,12 @@
 
 struct hub;
 
+/*
+ * The numbers of states and flags, and the layout of a conn, cross to the next binary: new ones go
+ * to the end, and with any other change CONN_LAYOUT grows.
+ */
+enum { CONN_LAYOUT = 1 };
+
 enum conn_state {
 	CONN_FREE,
 	CONN_HEAD,   /* between requests, or reading a head */
@@ -101,7 +107,26 @@ enum {
 
 /* A table for clients_max conns and CONN_SPARE more; memory is used as slots are. 0 or -errno. */
 int conns_init(struct conns *conns, uint64_t clients_max);
+/*
+ * Goes on with the table of an earlier binary (fd is taken, also when it fails), whose first `high`
+ * slots have been used. It has room for clients_max conns at least. Nothing is linked yet: see
+ * conns_take_over(). 0, -EINVAL for a table that cannot be, or -errno.
+ */
+int conns_adopt(struct conns *conns, int fd, uint32_t high, uint64_t clients_max);
+
 void conns_done(struct conns *conns);
+
+/* What became of the indices that an adopted table has: [old] = new, 0 = unknown. */
+struct conns_maps {
+	uint32_t *audiences, *peers, *exchanges;
+	uint32_t audience_count, peer_count, exchange_count;
+};
+
+/*
+ * Links every conn of an adopted table to its audience, peer and exchange, and counts it. Their
+ * memberships are entered anew, one by one. A conn that does not fit is closed: how many.
+ */
+uint32_t conns_take_over(struct hub *hub, const struct conns_maps *maps);
 
 struct conn *conns_at(const struct conns *conns, uint32_t slot);
 uint32_t conns_slot(const struct conns *conns, const struct conn *conn);

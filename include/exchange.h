@@ -14,7 +14,7 @@
 #include "http.h"
 #include "httpbody.h"
 
-/* What becomes of a request's body. */
+/* What becomes of a request's body. The numbers cross to the next binary. */
 enum exchange_sink {
 	SINK_NONE,    /* nothing is expected */
 	SINK_DISCARD, /* read and thrown away: the response is made already */
@@ -82,6 +82,16 @@ struct exchange *exchange_at(const struct exchanges *exchanges, uint32_t index);
 
 /* Ready for the next request of the same conn: keeps in, and out with what is not sent of it. */
 void exchange_next(struct exchange *exchange);
+
+/*
+ * A borrowed exchange, packed, and the same in another process, into one that has just been
+ * borrowed there. A blob becomes part of the bytes in out. A file crosses as the number of its
+ * descriptor, which *file_fd has then (-1 = none): for the caller to put into the exchange. Of a
+ * feed, take and context are the caller's to set; event_max is as for feed_init(). 0, -EINVAL or
+ * -ENOMEM: the exchange is then only good for exchange_return().
+ */
+void exchange_pack(const struct exchange *exchange, struct buf *out);
+int exchange_unpack(struct exchange *exchange, struct str packed, size_t event_max, int *file_fd);
 
 /* Counts its memory anew, all of it, after its buffers may have grown. */
 void exchange_count(struct exchanges *exchanges, struct exchange *exchange);

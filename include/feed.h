@@ -9,6 +9,7 @@
 #ifndef FEED_H
 #define FEED_H
 
+#include "pack.h"
 #include "sse.h"
 
 enum feed_format { FEED_LINES, FEED_NDJSON, FEED_SSE };
@@ -41,6 +42,13 @@ struct feed {
 void feed_init(struct feed *feed, enum feed_format format, struct str topic, size_t event_max,
 	       feed_take *take, void *context);
 void feed_done(struct feed *feed);
+
+/*
+ * An unfinished feed, packed; and the same feed in another process, into one that feed_init() has
+ * made with the same format. 0, -EINVAL for what is no packed feed, or -ENOMEM.
+ */
+void feed_pack(const struct feed *feed, struct buf *out);
+int feed_unpack(struct feed *feed, struct unpack *in);
 
 /*
  * Takes the next bytes. Returns 0, or -EINVAL when the feed has stopped, or -ENOMEM, which stops it

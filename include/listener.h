@@ -12,6 +12,7 @@ struct listener {
 	bool is_control;
 	bool is_waiting;   /* connections may wait to be accepted */
 	char *unlink_path; /* of a unix socket that we made; owned; removed at the end */
+	char *address;     /* as the configuration has it; owned */
 };
 
 enum { LISTENERS_PAUSE_MS = 100 }; /* then accepting is tried again: others may have let go */
@@ -26,10 +27,15 @@ struct listeners {
 };
 
 /*
- * Opens everything that the configuration names. On failure returns -errno after one sentence to
- * the log that names the address; what was opened is for listeners_done().
+ * Opens everything that the configuration names; what is open already is taken out of `from`, the
+ * listeners of an earlier binary, with who waits there. On failure returns -errno after one
+ * sentence to the log that names the address; what was opened is for listeners_done().
  */
-int listeners_open(struct listeners *listeners, struct hub *hub);
+int listeners_open(struct listeners *listeners, struct hub *hub, struct listeners *from);
+
+/* The listeners of an earlier binary, packed; and those of them that are open are in `from`. */
+void listeners_pack(const struct listeners *listeners, struct buf *out);
+int listeners_unpack(struct listeners *from, struct str packed);
 
 /* Closes them: nobody comes in any more. */
 void listeners_done(struct listeners *listeners);

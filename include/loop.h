@@ -14,6 +14,7 @@
 
 enum { LOOP_EVENTS_MAX = 4096 }; /* kernel events that one turn takes */
 
+/* The numbers cross to the next binary: new kinds go to the end, before LOOP_KINDS. */
 enum loop_kind {
 	LOOP_CONN,
 	LOOP_LISTENER,
@@ -40,10 +41,16 @@ struct loop {
 
 /* A new epoll instance: 0 or -errno. */
 int loop_init(struct loop *loop);
+
+/* Goes on with the epoll instance of an earlier binary, and all that is in it. 0 or -errno. */
+int loop_adopt(struct loop *loop, int epoll_fd);
 void loop_done(struct loop *loop);
 
 /* Watches fd for bits (EPOLLIN …; EPOLLET is added). It ends when fd is closed. 0 or -errno. */
 int loop_add(struct loop *loop, int fd, uint32_t bits, struct loop_key key);
+
+/* Gives an adopted descriptor another key; what waits on it is told again. 0 or -errno. */
+int loop_rekey(struct loop *loop, int fd, uint32_t bits, struct loop_key key);
 
 /*
  * Waits for events, forever with timeout_ms -1. Returns how many there are (0 after a time-out or

@@ -33,6 +33,9 @@ void peers_done(struct peers *peers);
 /* Counts one more conn of that address: its index, or 0 when memory ran out. */
 uint32_t peers_enter(struct peers *peers, const struct in6_addr *ip);
 
+/* Counts one more conn of an address that has some. */
+void peers_again(struct peers *peers, uint32_t index);
+
 /* Counts one less; index 0 is ignored. */
 void peers_leave(struct peers *peers, uint32_t index);
 

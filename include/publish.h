@@ -25,4 +25,7 @@ void publish_feed_end(struct hub *hub, struct conn *conn);
 /* 413, and the connection ends. */
 void publish_too_large(struct hub *hub, struct conn *conn);
 
+/* A feed that came from an earlier binary is this binary's to go on with. */
+void publish_feed_resume(struct exchange *exchange);
+
 #endif

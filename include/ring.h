@@ -82,6 +82,19 @@ struct ring {
  */
 int ring_init(struct ring *ring, uint64_t data_bytes, uint64_t now_ms);
 
+/*
+ * Goes on with the ring of an earlier process: takes fd, also when it fails. 0; -EINVAL for what is
+ * no ring of this version, or one whose sizes do not fit; or -errno.
+ */
+int ring_adopt(struct ring *ring, int fd);
+
+/*
+ * After an adoption from a process that may have died between any two instructions: checks every
+ * record, and puts right what the header and the buckets say of them. 0, or -EBADMSG for a ring
+ * that nobody may use.
+ */
+int ring_repair(struct ring *ring);
+
 void ring_done(struct ring *ring);
 
 /* The largest frame that the ring takes, in bytes; a quarter of it. */

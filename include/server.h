@@ -11,6 +11,7 @@
 #include "sweep.h"
 #include "systemd.h"
 #include "ticker.h"
+#include "upgrade.h"
 
 struct server {
 	struct hub hub;
@@ -21,6 +22,7 @@ struct server {
 	struct meter meter;
 	struct source source;
 	struct systemd systemd;
+	struct upgrade upgrade;
 	int signal_fd;
 	int argc; /* as main() got them, for a reload */
 	char **argv;
@@ -30,11 +32,13 @@ struct server {
 };
 
 /*
- * Opens everything that the configuration (taken) asks for, for clients_max clients. 0; or -errno
- * after a sentence to the log. In every case server_done() follows.
+ * Opens everything that the configuration (taken) asks for, for clients_max clients. With a state,
+ * goes on from there: its descriptors are taken. 0; or -errno after a sentence to the log. In every
+ * case server_done() follows.
  */
+struct handover;
 int server_init(struct server *server, const struct config *config, uint64_t clients_max, int argc,
-		char **argv);
+		char **argv, const struct handover *from);
 void server_done(struct server *server);
 
 /*

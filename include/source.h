@@ -19,6 +19,13 @@ struct source {
 
 /* Opens standard input if --stdin says so. 0 or -errno. */
 int source_init(struct source *source, struct hub *hub);
+
+/*
+ * An open source (or one at its end), packed; and the same in the next binary, in place of
+ * source_init(). The format stays what it was. 0, -EINVAL or -ENOMEM.
+ */
+void source_pack(const struct source *source, struct buf *out);
+int source_adopt(struct source *source, struct hub *hub, struct str packed);
 void source_done(struct source *source);
 
 /* Reads and publishes one slice: true while there may be more. */

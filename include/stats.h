@@ -9,6 +9,8 @@
 
 #include "buf.h"
 
+/* Numbers of reasons and routes cross to the next binary: new ones go to the end. */
+
 /* Why a connection ended: the label `reason` of ssecast_disconnects_total. */
 enum stats_reason {
 	REASON_CLIENT,       /* the client went */
@@ -63,6 +65,8 @@ struct stats {
 	uint64_t gaps; /* gap events sent */
 	uint64_t disconnects[REASON_COUNT];
 	uint64_t ticks_missed;
+	uint64_t upgrades; /* times that the binary on disk took over */
+	uint64_t upgrades_refused;
 	struct stats_histogram turn;  /* from the end of the wait to the next wait */
 	struct stats_histogram flush; /* a turn's broadcast */
 };
@@ -98,5 +102,11 @@ int stats_write(const struct stats *stats, const struct stats_gauges *gauges, st
  */
 int stats_write_json(const struct stats *stats, const struct stats_gauges *gauges, uint64_t now_ms,
 		     struct buf *out);
+
+/*
+ * Goes on counting where the text of another process's stats_write() stands. By name: what the text
+ * does not have stays as it is, what it has beyond is ignored.
+ */
+void stats_read(struct stats *stats, struct str text);
 
 #endif

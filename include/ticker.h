@@ -12,6 +12,9 @@ struct ticker {
 
 /* Makes the timer and starts it as configured. 0 or -errno. */
 int ticker_init(struct ticker *ticker, struct hub *hub);
+/* Goes on with the timer of an earlier binary, which ran with that interval. 0 or -errno. */
+int ticker_adopt(struct ticker *ticker, struct hub *hub, int timer_fd, uint64_t interval_ms);
+
 void ticker_done(struct ticker *ticker);
 
 /*

@@ -120,6 +120,17 @@ int topics_join(struct topics *topics, const struct audience_terms *terms, uint6
 int audience_describe(const struct topics *topics, const struct audience *audience,
 		      struct buf *selectors, struct buf *claims);
 
+/*
+ * Appends an audience's terms, packed, for another process; and joins there the audience that has
+ * them, without a limit of selectors: whoever got in stays in. rejoin: 0, -ENOMEM, or -EINVAL for
+ * what are no packed terms.
+ */
+void topics_pack(const struct topics *topics, uint32_t audience, struct buf *out);
+int topics_rejoin(struct topics *topics, struct str packed, uint32_t *audience);
+
+/* One more membership of an audience that has some. */
+void topics_enter(struct topics *topics, uint32_t audience);
+
 /* Gives membership back; the last one out frees the audience and its selectors. */
 void topics_leave(struct topics *topics, uint32_t audience);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hub.h"
@@ -27,13 +28,12 @@ static size_t table_bytes(uint32_t capacity)
 	return (size_t)capacity * sizeof(struct conn);
 }
 
-/* Makes the memfd and maps it; what is not touched costs nothing. 0 or -errno. */
+/* Gives the memfd its size and maps it; what is not touched costs nothing. 0 or -errno. */
 static int table_map(struct conns *conns)
 {
 	void *table;
 
-	conns->fd = memfd_create("ssecast-conns", MFD_CLOEXEC);
-	if (conns->fd < 0 || ftruncate(conns->fd, (off_t)table_bytes(conns->capacity)) < 0)
+	if (ftruncate(conns->fd, (off_t)table_bytes(conns->capacity)) < 0)
 		return -errno;
 	table = mmap(NULL, table_bytes(conns->capacity), PROT_READ | PROT_WRITE, MAP_SHARED,
 		     conns->fd, 0);
@@ -43,21 +43,48 @@ static int table_map(struct conns *conns)
 	return 0;
 }
 
-int conns_init(struct conns *conns, uint64_t clients_max)
+/* A table in that memfd (taken), for at least so many slots. 0 or -errno. */
+static int table_open(struct conns *conns, int fd, uint64_t slots)
 {
 	int err;
 
-	*conns = (struct conns){ .fd = -1, .high = 1 };
-	if (clients_max > UINT32_MAX / 2)
-		return -ENOMEM;
-	conns->capacity = (uint32_t)clients_max + CONN_SPARE + 1;
+	*conns = (struct conns){ .fd = fd, .high = 1 };
 	exchanges_init(&conns->exchanges);
+	conns->capacity = slots < UINT32_MAX ? (uint32_t)slots : UINT32_MAX;
 	conns->input = malloc(CONN_INPUT_BYTES);
 	err = conns->input ? peers_init(&conns->peers) : -ENOMEM;
 	if (!err)
 		err = table_map(conns);
 	if (err)
 		conns_done(conns);
+	return err;
+}
+
+int conns_init(struct conns *conns, uint64_t clients_max)
+{
+	int fd = memfd_create("ssecast-conns", MFD_CLOEXEC);
+
+	*conns = (struct conns){ .fd = -1 };
+	return fd < 0 ? -errno : table_open(conns, fd, clients_max + CONN_SPARE + 1);
+}
+
+int conns_adopt(struct conns *conns, int fd, uint32_t high, uint64_t clients_max)
+{
+	uint64_t slots = clients_max + CONN_SPARE + 1;
+	struct stat st;
+	int err;
+
+	*conns = (struct conns){ .fd = -1 };
+	if (fstat(fd, &st) < 0 || high == 0 || (uint64_t)st.st_size < table_bytes(high)) {
+		close(fd);
+		return -EINVAL;
+	}
+	/* It never shrinks: conns may be anywhere in it. */
+	if (slots < (uint64_t)st.st_size / sizeof(struct conn))
+		slots = (uint64_t)st.st_size / sizeof(struct conn);
+	err = table_open(conns, fd, slots);
+	if (!err)
+		conns->high = high;
 	return err;
 }
 
@@ -303,4 +330,77 @@ void conn_name(const struct hub *hub, const struct conn *conn, struct buf *out)
 	const struct in6_addr nobody = IN6ADDR_ANY_INIT;
 
 	sock_ip_write(conn->peer ? &hub->conns.peers.table[conn->peer].ip : &nobody, out);
+}
+
+static uint32_t mapped(const uint32_t *map, uint32_t count, uint32_t old)
+{
+	return old < count ? map[old] : 0;
+}
+
+/* A stream's place among the subscribers. */
+static bool take_over_stream(struct hub *hub, struct conn *conn, const struct conns_maps *maps)
+{
+	uint32_t slot = conns_slot(&hub->conns, conn);
+	bool is_live = conn->flags & CONN_LIVE;
+	struct audience *audience;
+
+	conn->audience = mapped(maps->audiences, maps->audience_count, conn->audience);
+	if (!conn->audience || (!is_live && conn->cursor > hub->ring.header->flushed))
+		return false;
+	audience = topics_audience(&hub->topics, conn->audience);
+	if (is_live && audience_add_live(audience, conn->fd, slot, &conn->place))
+		return false;
+	topics_enter(&hub->topics, conn->audience);
+	hub->conns.streams++;
+	hub->conns.live += is_live;
+	return true;
+}
+
+/* False for a conn that cannot go on. */
+static bool take_over(struct hub *hub, struct conn *conn, const struct conns_maps *maps)
+{
+	struct conns *conns = &hub->conns;
+	bool had_exchange = conn->exchange, had_peer = conn->peer;
+
+	conn->presence = 0;
+	conn->peer = mapped(maps->peers, maps->peer_count, conn->peer);
+	peers_again(&conns->peers, conn->peer);
+	conn->exchange = mapped(maps->exchanges, maps->exchange_count, conn->exchange);
+	conns->count++;
+	if (conn->state > CONN_LINGER || conn->reason >= REASON_COUNT ||
+	    (had_exchange && !conn->exchange) || (had_peer && !conn->peer))
+		return false;
+	if ((conn->state == CONN_BODY || conn->state == CONN_REPLY || conn->state == CONN_POLL) &&
+	    !conn->exchange)
+		return false;
+	return (conn->state != CONN_STREAM && conn->state != CONN_POLL) ||
+	       take_over_stream(hub, conn, maps);
+}
+
+uint32_t conns_take_over(struct hub *hub, const struct conns_maps *maps)
+{
+	struct conns *conns = &hub->conns;
+	uint32_t closed = 0;
+
+	/* From the end, so that the free slots are given out from the beginning. */
+	for (uint32_t slot = conns->high - 1; slot > 0; slot--) {
+		struct conn *conn = &conns->table[slot];
+		bool is_on_agenda = conn->flags & CONN_ON_AGENDA;
+
+		if (conn->state == CONN_FREE) {
+			conn->next = conns->free;
+			conns->free = slot;
+			continue;
+		}
+		conn->flags &= (uint16_t) ~(CONN_ON_AGENDA | CONN_DOOMED);
+		if (!take_over(hub, conn, maps)) {
+			/* Not a subscriber: there is nothing that it could leave. */
+			conn->state = CONN_LINGER;
+			conn_doom(hub, conn, REASON_ERROR);
+			closed++;
+		} else if (is_on_agenda) {
+			agenda_add(conns, conn);
+		}
+	}
+	return closed;
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "stats.h"
+
 enum {
 	TABLE_FIRST = 64,
 	SPARE_MAX = 64,                 /* exchanges kept for the next borrower */
@@ -193,4 +195,102 @@ void exchange_count(struct exchanges *exchanges, struct exchange *exchange)
 bool exchange_has_output(const struct exchange *exchange)
 {
 	return exchange->out_sent < exchange->out.n || exchange->blob.n || exchange->file_left;
+}
+
+/* The order of these is that of the packed form. */
+#define PACKED_BUFS(exchange)                                                                   \
+	{                                                                                       \
+		&(exchange)->in, &(exchange)->cors, &(exchange)->line, &(exchange)->content,    \
+			&(exchange)->form.topics, &(exchange)->form.type, &(exchange)->form.id, \
+			&(exchange)->last_id                                                    \
+	}
+
+void exchange_pack(const struct exchange *exchange, struct buf *out)
+{
+	const struct buf *const bufs[] = PACKED_BUFS(exchange);
+	struct str unsent = str_from(buf_str(&exchange->out), exchange->out_sent);
+
+	for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++)
+		pack_str(out, buf_str(bufs[i]));
+	pack_u64(out, unsent.n + exchange->blob.n);
+	buf_add(out, unsent);
+	buf_add(out, exchange->blob);
+	pack_u64(out, exchange->scanned);
+	pack_u64(out, exchange->content.max);
+	pack_u64(out, exchange->file_fd >= 0 ? (uint64_t)exchange->file_fd + 1 : 0);
+	pack_u64(out, (uint64_t)exchange->file_at);
+	pack_u64(out, exchange->file_left);
+	pack_u64(out, (uint64_t)exchange->status);
+	pack_u64(out, exchange->route);
+	pack_u64(out, exchange->sink);
+	pack_u64(out, exchange->keep_alive);
+	pack_u64(out, exchange->is_head);
+	pack_u64(out, exchange->is_http10);
+	pack_u64(out, exchange->body.state);
+	pack_u64(out, exchange->body.line_bytes);
+	pack_u64(out, exchange->body.left);
+	pack_u64(out, exchange->body_bytes);
+	pack_u64(out, exchange->form.topic_count);
+	pack_u64(out, exchange->form.retry_ms);
+	pack_u64(out, exchange->accepted);
+	pack_u64(out, exchange->feed.format);
+	if (exchange->sink == SINK_FEED)
+		feed_pack(&exchange->feed, out);
+}
+
+static void unpack_numbers(struct exchange *exchange, struct unpack *in, int *file_fd)
+{
+	exchange->scanned = (size_t)unpack_u64(in, exchange->in.n);
+	exchange->content.max = (size_t)unpack_u64(in, PTRDIFF_MAX);
+	*file_fd = (int)unpack_u64(in, INT32_MAX) - 1;
+	exchange->file_at = (off_t)unpack_u64(in, INT64_MAX);
+	exchange->file_left = unpack_u64(in, INT64_MAX);
+	exchange->status = (int)unpack_u64(in, 999);
+	exchange->route = (uint8_t)unpack_u64(in, ROUTE_COUNT - 1);
+	exchange->sink = (uint8_t)unpack_u64(in, SINK_FEED);
+	exchange->keep_alive = unpack_bool(in);
+	exchange->is_head = unpack_bool(in);
+	exchange->is_http10 = unpack_bool(in);
+	exchange->body.state = (uint8_t)unpack_u64(in, UINT8_MAX);
+	exchange->body.line_bytes = (uint16_t)unpack_u64(in, UINT16_MAX);
+	exchange->body.left = unpack_u64(in, UINT64_MAX);
+	exchange->body_bytes = unpack_u64(in, UINT64_MAX);
+	exchange->form.topic_count = (size_t)unpack_u64(in, SSE_TOPICS_MAX);
+	exchange->form.retry_ms = unpack_u64(in, UINT64_MAX);
+	exchange->accepted = unpack_u64(in, UINT64_MAX);
+}
+
+/* Each topic of the form ends in a NUL: there are as many of these. */
+static bool form_is_sound(const struct publish_form *form)
+{
+	struct str rest = buf_str(&form->topics), topic = { NULL, 0 };
+	size_t count = 0;
+
+	while (str_cut(&rest, '\0', &topic) && rest.p)
+		count++;
+	return topic.n == 0 && count == form->topic_count;
+}
+
+int exchange_unpack(struct exchange *exchange, struct str packed, size_t event_max, int *file_fd)
+{
+	struct buf *const bufs[] = PACKED_BUFS(exchange);
+	struct unpack in = { .rest = packed };
+	enum feed_format format;
+	int err = 0;
+
+	*file_fd = -1;
+	for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]) && !err; i++)
+		err = unpack_buf(&in, bufs[i]);
+	if (err || unpack_buf(&in, &exchange->out))
+		return -ENOMEM;
+	unpack_numbers(exchange, &in, file_fd);
+	format = (enum feed_format)unpack_u64(&in, FEED_SSE);
+	if (in.is_damaged || !form_is_sound(&exchange->form))
+		return -EINVAL;
+	if (exchange->sink != SINK_FEED)
+		return 0;
+	if (exchange->form.topic_count == 0)
+		return -EINVAL;
+	feed_init(&exchange->feed, format, str_of(exchange->form.topics.p), event_max, NULL, NULL);
+	return feed_unpack(&exchange->feed, &in);
 }

@@ -342,3 +342,31 @@ int feed_end(struct feed *feed)
 	buf_clear(&feed->text);
 	return feed->err;
 }
+
+void feed_pack(const struct feed *feed, struct buf *out)
+{
+	pack_u64(out, feed->line);
+	pack_str(out, buf_str(&feed->text));
+	pack_str(out, buf_str(&feed->data));
+	pack_str(out, buf_str(&feed->type));
+	pack_str(out, buf_str(&feed->id));
+	pack_str(out, buf_str(&feed->named));
+	pack_u64(out, feed->retry_ms);
+	pack_u64(out, feed->has_data);
+	pack_u64(out, feed->has_topic);
+	pack_u64(out, feed->after_cr);
+}
+
+int feed_unpack(struct feed *feed, struct unpack *in)
+{
+	feed->line = unpack_u64(in, UINT64_MAX);
+	if (unpack_buf(in, &feed->text) || unpack_buf(in, &feed->data) ||
+	    unpack_buf(in, &feed->type) || unpack_buf(in, &feed->id) ||
+	    unpack_buf(in, &feed->named))
+		return -ENOMEM;
+	feed->retry_ms = unpack_u64(in, UINT64_MAX);
+	feed->has_data = unpack_bool(in);
+	feed->has_topic = unpack_bool(in);
+	feed->after_cr = unpack_bool(in);
+	return in->is_damaged ? -EINVAL : 0;
+}

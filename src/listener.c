@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "pack.h"
 #include "sock.h"
 
 enum { ACCEPTS_PER_TURN = 512 };
@@ -43,6 +44,7 @@ static int listener_open(struct listeners *listeners, struct hub *hub, const cha
 	if (listener->fd < 0)
 		return fail(text, listener->fd);
 	listeners->count++;
+	listener->address = strdup(text);
 	if (address.is_unix && address.path[0] != '@')
 		listener->unlink_path = strdup(address.path);
 	err = loop_add(&hub->loop, listener->fd, EPOLLIN,
@@ -56,15 +58,82 @@ static int listener_open(struct listeners *listeners, struct hub *hub, const cha
 	return 0;
 }
 
-int listeners_open(struct listeners *listeners, struct hub *hub)
+/* Takes a listener over that is open already: true if there was one. */
+static bool listener_take_over(struct listeners *listeners, struct hub *hub, struct listeners *from,
+			       const char *text, bool is_control)
+{
+	struct loop_key key = { LOOP_LISTENER, listeners->count, 0 };
+
+	for (uint32_t i = 0; from && i < from->count; i++) {
+		struct listener *old = &from->items[i];
+
+		if (old->fd < 0 || old->is_control != is_control || !old->address ||
+		    strcmp(old->address, text) != 0 ||
+		    loop_rekey(&hub->loop, old->fd, EPOLLIN, key))
+			continue;
+		sock_prepare(old->fd, hub->config.sndbuf_bytes);
+		listeners->items[listeners->count++] = *old;
+		*old = (struct listener){ .fd = -1 };
+		return true;
+	}
+	return false;
+}
+
+static int list_open(struct listeners *listeners, struct hub *hub, struct listeners *from,
+		     const struct config_list *list, bool is_control)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < hub->config.listen.count && !err; i++)
-		err = listener_open(listeners, hub, hub->config.listen.items[i], false);
-	for (size_t i = 0; i < hub->config.control.count && !err; i++)
-		err = listener_open(listeners, hub, hub->config.control.items[i], true);
+	for (size_t i = 0; i < list->count && !err; i++)
+		if (!listener_take_over(listeners, hub, from, list->items[i], is_control))
+			err = listener_open(listeners, hub, list->items[i], is_control);
 	return err;
+}
+
+int listeners_open(struct listeners *listeners, struct hub *hub, struct listeners *from)
+{
+	int err = list_open(listeners, hub, from, &hub->config.listen, false);
+
+	return err ? err : list_open(listeners, hub, from, &hub->config.control, true);
+}
+
+void listeners_pack(const struct listeners *listeners, struct buf *out)
+{
+	pack_u64(out, listeners->count);
+	for (uint32_t i = 0; i < listeners->count; i++) {
+		const struct listener *listener = &listeners->items[i];
+
+		pack_u64(out, (uint64_t)listener->fd);
+		pack_u64(out, listener->is_control);
+		pack_u64(out, listener->is_waiting);
+		pack_str(out, str_of(listener->unlink_path));
+		pack_str(out, str_of(listener->address));
+	}
+}
+
+static char *unpack_text(struct unpack *in)
+{
+	struct str text = unpack_str(in);
+
+	return text.n ? strndup(text.p, text.n) : NULL;
+}
+
+int listeners_unpack(struct listeners *from, struct str packed)
+{
+	struct unpack in = { .rest = packed };
+	uint64_t count = unpack_u64(&in, 2 * CONFIG_LIST_MAX);
+
+	*from = (struct listeners){ .count = (uint32_t)count };
+	for (uint32_t i = 0; i < count; i++) {
+		struct listener *listener = &from->items[i];
+
+		listener->fd = (int)unpack_u64(&in, INT32_MAX);
+		listener->is_control = unpack_bool(&in);
+		listener->is_waiting = unpack_bool(&in);
+		listener->unlink_path = unpack_text(&in);
+		listener->address = unpack_text(&in);
+	}
+	return in.is_damaged ? -EINVAL : 0;
 }
 
 void listeners_done(struct listeners *listeners)
@@ -72,10 +141,12 @@ void listeners_done(struct listeners *listeners)
 	for (uint32_t i = 0; i < listeners->count; i++) {
 		struct listener *listener = &listeners->items[i];
 
-		close(listener->fd);
+		if (listener->fd >= 0)
+			close(listener->fd);
 		if (listener->unlink_path)
 			unlink(listener->unlink_path);
 		free(listener->unlink_path);
+		free(listener->address);
 	}
 	*listeners = (struct listeners){ .count = 0 };
 }

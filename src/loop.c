@@ -10,18 +10,20 @@
 
 int loop_init(struct loop *loop)
 {
-	*loop = (struct loop){ .epoll_fd = -1 };
-	loop->events = calloc(LOOP_EVENTS_MAX, sizeof(*loop->events));
-	if (!loop->events)
-		return -ENOMEM;
-	loop->epoll_fd = epoll_create1(0);
-	if (loop->epoll_fd < 0) {
-		int err = -errno;
+	int fd = epoll_create1(0);
 
-		loop_done(loop);
-		return err;
-	}
-	return 0;
+	*loop = (struct loop){ .epoll_fd = -1 };
+	return fd < 0 ? -errno : loop_adopt(loop, fd);
+}
+
+int loop_adopt(struct loop *loop, int epoll_fd)
+{
+	*loop = (struct loop){ .epoll_fd = epoll_fd };
+	loop->events = calloc(LOOP_EVENTS_MAX, sizeof(*loop->events));
+	if (loop->events)
+		return 0;
+	loop_done(loop);
+	return -ENOMEM;
 }
 
 void loop_done(struct loop *loop)
@@ -38,11 +40,21 @@ static uint64_t key_pack(struct loop_key key)
 	       key.index;
 }
 
-int loop_add(struct loop *loop, int fd, uint32_t bits, struct loop_key key)
+static int control(struct loop *loop, int op, int fd, uint32_t bits, struct loop_key key)
 {
 	struct epoll_event event = { .events = bits | EPOLLET, .data.u64 = key_pack(key) };
 
-	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(loop->epoll_fd, op, fd, &event) < 0 ? -errno : 0;
+}
+
+int loop_add(struct loop *loop, int fd, uint32_t bits, struct loop_key key)
+{
+	return control(loop, EPOLL_CTL_ADD, fd, bits, key);
+}
+
+int loop_rekey(struct loop *loop, int fd, uint32_t bits, struct loop_key key)
+{
+	return control(loop, EPOLL_CTL_MOD, fd, bits, key);
 }
 
 int loop_wait(struct loop *loop, int timeout_ms)

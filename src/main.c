@@ -4,11 +4,13 @@
  * Exit codes: 0 after an orderly end, 1 when something could not be opened or broke, 2 for a wrong
  * option or configuration.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "handover.h"
 #include "log.h"
 #include "server.h"
 #include "version.h"
@@ -71,14 +73,24 @@ static void say_try(const struct server *server)
 static int run(struct config *config, int argc, char **argv)
 {
 	static struct server server;
-	int err;
+	struct handover from;
+	int state_fd = upgrade_state_fd(), err;
+	bool goes_on = state_fd >= 0;
+	const char *wrong = goes_on ? handover_read(&from, state_fd) : NULL;
 
 	log_level = (enum log_level)config->log_level;
 	log_init();
-	log_info("ssecastd %s", SSECAST_VERSION);
-	err = server_init(&server, config, fit_clients(config->clients_max), argc, argv);
+	if (wrong)
+		log_error("cannot go on: %s; every connection ends", wrong);
+	if (!goes_on)
+		log_info("ssecastd %s", SSECAST_VERSION);
+	err = wrong ? -EINVAL
+		    : server_init(&server, config, fit_clients(config->clients_max), argc, argv,
+				  goes_on ? &from : NULL);
+	if (goes_on)
+		handover_done(&from);
 	if (!err) {
-		if (server.systemd.notify_fd < 0)
+		if (server.systemd.notify_fd < 0 && !goes_on)
 			say_try(&server);
 		log_info("ready");
 		systemd_notify(&server.systemd, "READY=1");
@@ -101,7 +113,11 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	switch (config_read(&config, argc, argv, stdout, stderr)) {
-	case CONFIG_RUN: return run(&config, argc, argv);
+	case CONFIG_RUN:
+		if (config.check_handover_fd)
+			return upgrade_try(&config, (int)config.check_handover_fd) ? EXIT_SUCCESS
+										   : EXIT_FAILURE;
+		return run(&config, argc, argv);
 	case CONFIG_EXIT_OK: config_done(&config); return EXIT_SUCCESS;
 	default: config_done(&config); return 2;
 	}

@@ -87,6 +87,12 @@ uint32_t peers_enter(struct peers *peers, const struct in6_addr *ip)
 	return i;
 }
 
+void peers_again(struct peers *peers, uint32_t index)
+{
+	if (index)
+		peers->table[index].conns++;
+}
+
 void peers_leave(struct peers *peers, uint32_t index)
 {
 	struct peer *peer = &peers->table[index];

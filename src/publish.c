@@ -141,6 +141,11 @@ static void feed_open(struct hub *hub, struct conn *conn, enum feed_format forma
 	exchange->sink = SINK_FEED;
 }
 
+void publish_feed_resume(struct exchange *exchange)
+{
+	exchange->feed.take = feed_publish;
+}
+
 static struct str media_type(const struct http_request *request)
 {
 	const struct str *field = http_header(request, STR("Content-Type"));

@@ -131,6 +131,48 @@ int ring_init(struct ring *ring, uint64_t data_bytes, uint64_t now_ms)
 	return 0;
 }
 
+/* Whether the sizes in the header are some that ring_init() makes, and fill a file of size bytes.
+ */
+static bool has_geometry(const struct ring_header *header, uint64_t size)
+{
+	uint64_t slots = header->slots, names = header->names_size, data = header->data_size;
+
+	if (memcmp(header->magic, MAGIC, sizeof(MAGIC)) != 0 || header->version != RING_VERSION)
+		return false;
+	if (slots < SLOTS_MIN || slots > DATA_MAX / FRAME_BYTES_TYPICAL || (slots & (slots - 1)))
+		return false;
+	if (names < NAMES_MIN || names > DATA_MAX || data < RING_BYTES_MIN || data > DATA_MAX)
+		return false;
+	return names % PAGE == 0 && data % PAGE == 0 && tables_size(slots) + names + data == size;
+}
+
+static bool has_order(const struct ring_header *header)
+{
+	return header->first <= header->flushed && header->flushed <= header->next &&
+	       header->next - header->first <= header->slots && header->tail <= header->head &&
+	       header->head - header->tail <= header->data_size &&
+	       header->names_tail <= header->names_head &&
+	       header->names_head - header->names_tail <= header->names_size;
+}
+
+int ring_adopt(struct ring *ring, int fd)
+{
+	struct ring_header header;
+	struct stat st;
+	int err = 0;
+
+	*ring = (struct ring){ .fd = fd };
+	if (fstat(fd, &st) < 0 ||
+	    pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    !has_geometry(&header, (uint64_t)st.st_size) || !has_order(&header))
+		err = -EINVAL;
+	if (!err)
+		err = map_all(ring, header.slots, header.names_size, header.data_size);
+	if (err)
+		ring_done(ring);
+	return err;
+}
+
 void ring_done(struct ring *ring)
 {
 	if (ring->data)
@@ -244,6 +286,7 @@ static void evict_first(struct ring *ring)
 	header->tail = record->pos + record->len;
 	header->names_tail = record->names_pos + record->names_len;
 	header->evicted++;
+	atomic_signal_fence(memory_order_seq_cst);
 	header->first++;
 	atomic_signal_fence(memory_order_seq_cst);
 }
@@ -350,6 +393,7 @@ int ring_append(struct ring *ring, const struct event *event, uint64_t now_ms, u
 
 	*number = header->next;
 	*slot_of(ring, *number) = record;
+	atomic_signal_fence(memory_order_seq_cst);
 	if (record.flags & RECORD_OWN_ID)
 		*bucket_of(ring, id) = *number;
 	header->last = record.id;
@@ -398,4 +442,62 @@ bool ring_find_own_id(const struct ring *ring, struct str id, uint64_t *number)
 		n = record->older;
 	}
 	return found;
+}
+
+/* Whether the record's names are its topics, one behind the other, and nothing else. */
+static bool has_topics(const struct ring *ring, const struct record *record)
+{
+	uint32_t at = 0, count = 0;
+	struct str topic;
+
+	while (ring_next_topic(ring, record, &at, &topic)) {
+		count++;
+		if (topic.n == 0 || at > record->names_len)
+			return false;
+	}
+	return at == record->names_len && count == record->topic_count && count > 0;
+}
+
+/* Whether record n is whole, and lies where the one before it ended. */
+static bool is_sound(const struct ring *ring, uint64_t n, uint64_t pos, uint64_t names_pos)
+{
+	const struct record *record = slot_of(ring, n);
+
+	return record->pos == pos && record->names_pos == names_pos &&
+	       record->len <= ring_frame_max(ring) &&
+	       record->names_len <= ring->header->names_size &&
+	       (uint32_t)record->chunk_head + OWN_ID_PREFIX + RECORD_CHUNK_END < record->len &&
+	       record->sum == record_sum(ring, record) && has_topics(ring, record);
+}
+
+int ring_repair(struct ring *ring)
+{
+	struct ring_header *header = ring->header;
+	uint64_t first = header->first, next = header->next;
+	uint64_t pos, names_pos;
+
+	if (first == next) {
+		header->tail = header->head;
+		header->names_tail = header->names_head;
+	}
+	pos = first < next ? slot_of(ring, first)->pos : header->head;
+	names_pos = first < next ? slot_of(ring, first)->names_pos : header->names_head;
+	header->tail = pos;
+	header->names_tail = names_pos;
+	memset(ring->buckets, 0xff, header->slots * sizeof(uint64_t));
+	for (uint64_t n = first; n < next; n++) {
+		const struct record *record = slot_of(ring, n);
+
+		if (!is_sound(ring, n, pos, names_pos))
+			return -EBADMSG;
+		pos += record->len;
+		names_pos += record->names_len;
+		if (record->flags & RECORD_OWN_ID)
+			*bucket_of(ring, ring_id_text(ring, record)) = n;
+		if (eventid_cmp(header->last, record->id) < 0)
+			header->last = record->id;
+	}
+	header->head = pos;
+	header->names_head = names_pos;
+	return has_order(header) ? 0 : -EBADMSG;
 }

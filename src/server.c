@@ -17,10 +17,12 @@
 
 #include "broadcast.h"
 #include "clock.h"
+#include "handover.h"
 #include "log.h"
 #include "longpoll.h"
 #include "request.h"
 #include "stream.h"
+#include "version.h"
 
 enum {
 	DRAIN_CHECK_MS = 100,   /* whether its time is over */
@@ -30,7 +32,7 @@ enum {
 /* Blocks the signals that we want as events, ignores SIGPIPE. 0 or -errno. */
 static int signals_open(struct server *server)
 {
-	const int wanted[] = { SIGTERM, SIGINT, SIGHUP };
+	const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -52,22 +54,39 @@ static int fail(const char *what, int err)
 	return err;
 }
 
-/* What needs no name from outside. */
-static int init_inside(struct server *server)
+/* What is large, and what must not stop: new, or that of the binary before. */
+static int init_tables(struct server *server, const struct handover *from)
 {
 	struct hub *hub = &server->hub;
-	const struct config *config = &hub->config;
 	int err;
 
-	if ((err = loop_init(&hub->loop)))
+	err = from ? loop_adopt(&hub->loop, from->epoll_fd) : loop_init(&hub->loop);
+	if (err)
 		return fail("make an epoll instance", err);
-	if ((err = ring_init(&hub->ring, config->ring_bytes, clock_real_ms())))
+	err = from ? ring_adopt(&hub->ring, from->ring_fd)
+		   : ring_init(&hub->ring, hub->config.ring_bytes, clock_real_ms());
+	if (err)
 		return fail("make a ring of --ring-bytes", err);
 	if ((err = topics_init(&hub->topics, &hub->ring)))
 		return fail("make the table of topics", err);
-	if ((err = conns_init(&hub->conns, hub->clients_max)))
+	err = from ? conns_adopt(&hub->conns, from->conns_fd, from->high, hub->clients_max)
+		   : conns_init(&hub->conns, hub->clients_max);
+	if (err)
 		return fail("make a table for --max-clients", err);
-	if ((err = sweep_init(&server->sweep, hub)) || (err = ticker_init(&server->ticker, hub)) ||
+	return 0;
+}
+
+/* What needs no name from outside. */
+static int init_inside(struct server *server, const struct handover *from)
+{
+	struct hub *hub = &server->hub;
+	int err = init_tables(server, from);
+
+	if (err)
+		return err;
+	err = from ? ticker_adopt(&server->ticker, hub, from->tick_fd, from->tick_interval_ms)
+		   : ticker_init(&server->ticker, hub);
+	if (err || (err = sweep_init(&server->sweep, hub)) ||
 	    (err = meter_init(&server->meter, hub)))
 		return fail("make a timer", err);
 	if ((err = signals_open(server)))
@@ -75,8 +94,54 @@ static int init_inside(struct server *server)
 	return 0;
 }
 
+/* Opens the listeners that are not open yet, and closes those that are not wanted any more. */
+static int init_listeners(struct server *server, const struct handover *from)
+{
+	struct listeners old = { .count = 0 };
+	int err = from ? listeners_unpack(&old, from->listeners) : 0;
+
+	if (!err)
+		err = listeners_open(&server->listeners, &server->hub, &old);
+	listeners_done(&old);
+	return err;
+}
+
+/* Standard input: where the binary before had the same format, its reader goes on. */
+static int init_source(struct server *server, const struct handover *from)
+{
+	struct hub *hub = &server->hub;
+	int err;
+
+	if (from && (err = source_adopt(&server->source, hub, from->source)))
+		return err;
+	if (from && from->stdin_format == hub->config.stdin_format)
+		return 0;
+	if (from)
+		source_done(&server->source);
+	return source_init(&server->source, hub);
+}
+
+/* The streams and requests of the binary before. */
+static int init_conns(struct server *server, const struct handover *from)
+{
+	struct hub *hub = &server->hub;
+	uint32_t closed;
+	int err = handover_restore(from, hub, &closed);
+
+	if (err)
+		return fail("go on from the state of the binary before", err);
+	handover_inherit(server, false);
+	log_info("upgraded from %.*s to %s: %u connections go on, %u were closed; nothing was "
+		 "sent for %.1f ms",
+		 STR_ARG(from->from), SSECAST_VERSION, hub->conns.count - closed, closed,
+		 (double)(clock_mono_ns() - from->begun_ns) / 1e6);
+	if (from->ring_bytes != hub->config.ring_bytes)
+		log_warning("ring-bytes: the new value needs a restart");
+	return 0;
+}
+
 int server_init(struct server *server, const struct config *config, uint64_t clients_max, int argc,
-		char **argv)
+		char **argv, const struct handover *from)
 {
 	struct hub *hub = &server->hub;
 	int err;
@@ -94,7 +159,8 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	if (getrandom(&hub->random, sizeof(hub->random), 0) < 0 || hub->random == 0)
 		hub->random = 1;
 	systemd_init(&server->systemd);
-	if ((err = init_inside(server)))
+	upgrade_init(&server->upgrade, argv[0]);
+	if ((err = init_inside(server, from)))
 		return err;
 	if ((err = secrets_read(&hub->secrets, config)))
 		return err;
@@ -102,11 +168,11 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 		log_error("cannot serve --root %s: %s", config->root, strerror(-err));
 		return err;
 	}
-	if ((err = listeners_open(&server->listeners, hub)))
+	if ((err = init_listeners(server, from)))
 		return err;
-	if ((err = source_init(&server->source, hub)))
+	if ((err = init_source(server, from)))
 		return fail("read standard input", err);
-	return 0;
+	return from ? init_conns(server, from) : 0;
 }
 
 void server_done(struct server *server)
@@ -127,6 +193,7 @@ void server_done(struct server *server)
 	loop_done(&hub->loop);
 	secrets_done(&hub->secrets);
 	systemd_done(&server->systemd);
+	upgrade_done(&server->upgrade);
 	config_done(&hub->config);
 }
 
@@ -184,10 +251,13 @@ static void on_signal(struct server *server)
 	struct signalfd_siginfo info;
 
 	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGHUP)
-			reload(server);
-		else
-			drain(server, info.ssi_signo == SIGINT ? "interrupted" : "terminated");
+		switch (info.ssi_signo) {
+		case SIGHUP: reload(server); break;
+		case SIGUSR2: upgrade_ask(server); break;
+		case SIGCHLD: upgrade_answered(server); break;
+		case SIGINT: drain(server, "interrupted"); break;
+		default: drain(server, "terminated"); break;
+		}
 	}
 }
 
@@ -247,10 +317,10 @@ static bool is_source_at_end(const struct server *server)
 	       server->source.fd < 0;
 }
 
-/* How long to wait for the next event, or -1: only these two have no descriptor to wake us. */
+/* How long to wait for the next event, or -1: only these have no descriptor to wake us. */
 static int patience_ms(const struct server *server)
 {
-	if (server->hub.draining)
+	if (server->hub.draining || server->upgrade.child)
 		return DRAIN_CHECK_MS;
 	return server->listeners.is_paused ? LISTENERS_PAUSE_MS : -1;
 }
@@ -277,6 +347,8 @@ int server_turn(struct server *server, int timeout_ms)
 		drain(server, "standard input has ended");
 	more |= turn_end(server);
 	stats_duration(&hub->stats.turn, clock_mono_ns() - begun_ns);
+	upgrade_check(server);
+	upgrade_turn_end(server);
 	return more;
 }
 

@@ -79,6 +79,29 @@ int source_init(struct source *source, struct hub *hub)
 	return err == -EPERM ? 0 : err;
 }
 
+void source_pack(const struct source *source, struct buf *out)
+{
+	pack_u64(out, source->fd >= 0 ? (uint64_t)source->fd + 1 : 0);
+	pack_u64(out, source->is_ready);
+	pack_u64(out, source->is_socket);
+	pack_u64(out, source->feed.format);
+	feed_pack(&source->feed, out);
+}
+
+int source_adopt(struct source *source, struct hub *hub, struct str packed)
+{
+	struct unpack in = { .rest = packed };
+	enum feed_format format;
+
+	*source = (struct source){ .fd = (int)unpack_u64(&in, INT32_MAX) - 1 };
+	source->is_ready = unpack_bool(&in);
+	source->is_socket = unpack_bool(&in);
+	format = (enum feed_format)unpack_u64(&in, FEED_SSE);
+	feed_init(&source->feed, format, default_topic, hub->config.body_bytes_max, source_publish,
+		  hub);
+	return feed_unpack(&source->feed, &in);
+}
+
 void source_done(struct source *source)
 {
 	if (source->fd >= 0)

@@ -83,6 +83,10 @@ static const struct metric metrics[] = {
 	{ "ssecast_gaps_total", "counter", "Gap events sent.", COUNTED(gaps) },
 	{ "ssecast_ticks_missed_total", "counter", "Ticks that came too late to be published.",
 	  COUNTED(ticks_missed) },
+	{ "ssecast_upgrades_total", "counter", "Times that the binary on disk took over.",
+	  COUNTED(upgrades) },
+	{ "ssecast_upgrades_refused_total", "counter", "Upgrades that were not made.",
+	  COUNTED(upgrades_refused) },
 	{ "ssecast_ring_bytes", "gauge", "Bytes of the frames in the ring.", NOW(ring_bytes) },
 	{ "ssecast_ring_size_bytes", "gauge", "Bytes that the ring has room for.",
 	  NOW(ring_size_bytes) },
@@ -318,4 +322,78 @@ int stats_write_json(const struct stats *stats, const struct stats_gauges *gauge
 	json_histogram_add(out, "flush_duration_seconds", &stats->flush);
 	buf_add_char(out, '}');
 	return out->err;
+}
+
+/* The value of a sample; labels are part of the name, and a point means billionths. */
+static bool sample_find(struct str text, const char *name, uint64_t *value)
+{
+	struct str line, wanted = str_of(name), whole;
+	uint64_t count, parts = 0;
+
+	while (str_cut(&text, '\n', &line)) {
+		if (!str_starts(line, wanted) || line.n <= wanted.n || line.p[wanted.n] != ' ')
+			continue;
+		line = str_from(line, wanted.n + 1);
+		str_cut(&line, '.', &whole);
+		if (str_to_u64(whole, UINT64_MAX, &count) ||
+		    (line.p && (line.n != 9 || str_to_u64(line, UINT64_MAX, &parts))))
+			return false;
+		*value = line.p ? count * 1000000000 + parts : count;
+		return true;
+	}
+	return false;
+}
+
+static bool sample_read(struct str text, const char *name, const char *labels, uint64_t *value)
+{
+	char full[256];
+
+	snprintf(full, sizeof(full), "%s%s", name, labels);
+	return sample_find(text, full, value);
+}
+
+static void histogram_read(struct str text, const char *name, struct stats_histogram *histogram)
+{
+	uint64_t bound_ns = FIRST_BUCKET_NS, below = 0, count = 0;
+	char labels[64];
+
+	for (size_t i = 0; i <= STATS_BUCKETS; i++, bound_ns *= 2) {
+		snprintf(labels, sizeof(labels), "_bucket{le=\"%ju.%05ju\"}",
+			 (uintmax_t)(bound_ns / 1000000000),
+			 (uintmax_t)(bound_ns / 10000 % 100000));
+		if (!sample_read(text, name, i < STATS_BUCKETS ? labels : "_bucket{le=\"+Inf\"}",
+				 &count))
+			return;
+		histogram->buckets[i] = count >= below ? count - below : 0;
+		below = count;
+	}
+	sample_read(text, name, "_sum", &histogram->sum_ns);
+}
+
+void stats_read(struct stats *stats, struct str text)
+{
+	char labels[128];
+
+	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		if (!metrics[i].is_gauge_field)
+			sample_read(text, metrics[i].name, metrics[i].labels,
+				    (uint64_t *)(void *)((char *)stats + metrics[i].offset));
+	for (size_t route = 0; route < ROUTE_COUNT; route++) {
+		for (size_t slot = 0; slot < STATS_STATUSES; slot++) {
+			char status[16] = "other";
+
+			if (slot > 0)
+				snprintf(status, sizeof(status), "%d", statuses[slot]);
+			snprintf(labels, sizeof(labels), "{route=\"%s\",status=\"%s\"}",
+				 routes[route], status);
+			sample_read(text, "ssecast_requests_total", labels,
+				    &stats->requests[route][slot]);
+		}
+	}
+	for (size_t i = 0; i < REASON_COUNT; i++) {
+		snprintf(labels, sizeof(labels), "{reason=\"%s\"}", reasons[i]);
+		sample_read(text, "ssecast_disconnects_total", labels, &stats->disconnects[i]);
+	}
+	histogram_read(text, "ssecast_turn_duration_seconds", &stats->turn);
+	histogram_read(text, "ssecast_flush_duration_seconds", &stats->flush);
 }

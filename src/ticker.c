@@ -25,6 +25,12 @@ int ticker_init(struct ticker *ticker, struct hub *hub)
 	return err;
 }
 
+int ticker_adopt(struct ticker *ticker, struct hub *hub, int timer_fd, uint64_t interval_ms)
+{
+	ticker->timer_fd = timer_fd;
+	return interval_ms == hub->config.tick_interval_ms ? 0 : ticker_set(ticker, hub);
+}
+
 void ticker_done(struct ticker *ticker)
 {
 	if (ticker->timer_fd >= 0)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack.h"
 #include "selector.h"
 
 enum {
@@ -505,6 +506,55 @@ int audience_describe(const struct topics *topics, const struct audience *audien
 		names_add(i < audience->selector_count ? selectors : claims,
 			  name_of(&topics->selectors[audience->selectors[i]]));
 	return selectors->err ? selectors->err : claims->err;
+}
+
+void topics_enter(struct topics *topics, uint32_t audience)
+{
+	topics_audience(topics, audience)->members++;
+}
+
+void topics_pack(const struct topics *topics, uint32_t index, struct buf *out)
+{
+	const struct audience *audience = topics_audience(topics, index);
+	struct buf selectors, claims;
+
+	buf_init(&selectors, out->max);
+	buf_init(&claims, out->max);
+	if (audience_describe(topics, audience, &selectors, &claims))
+		out->err = -ENOMEM;
+	pack_u64(out, audience->framing);
+	pack_str(out, buf_str(&selectors));
+	pack_str(out, buf_str(&claims));
+	buf_done(&selectors);
+	buf_done(&claims);
+}
+
+/* Whether a list is one that topics_join() may get. */
+static bool is_sound(struct str names, uint32_t *count)
+{
+	struct str rest = names, name;
+
+	*count = 0;
+	while (names_next(&rest, &name)) {
+		if (name.n == 0 || ++*count > TOPIC_SELECTORS_MAX)
+			return false;
+	}
+	return rest.n == 0;
+}
+
+int topics_rejoin(struct topics *topics, struct str packed, uint32_t *audience)
+{
+	struct unpack in = { .rest = packed };
+	struct audience_terms terms;
+	uint32_t selectors, claims;
+
+	terms.framing = (enum topic_framing)unpack_u64(&in, TOPIC_POLL);
+	terms.selectors = unpack_str(&in);
+	terms.claims = unpack_str(&in);
+	if (in.is_damaged || !is_sound(terms.selectors, &selectors) || selectors == 0 ||
+	    !is_sound(terms.claims, &claims))
+		return -EINVAL;
+	return topics_join(topics, &terms, UINT64_MAX, audience);
 }
 
 /* Takes an audience that still has pending records off the dirty list. */

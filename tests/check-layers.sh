@@ -6,14 +6,14 @@ set -eu
 layers=$(
 	cat <<-'ROOMS'
 		0 str buf log clock assets version
-		1 http httpbody httpvalue staticmeta uri sse eventid json feed
+		1 pack http httpbody httpvalue staticmeta uri sse eventid json feed
 		1 names uritemplate selector sha256 sha512 hmac base64url jwt grant form
 		2 loop sock systemd beneath
 		3 ring topic value options config stats peer secret
 		4 hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		4 longpoll
-		5 main server
+		5 main server upgrade handover
 	ROOMS
 )
 

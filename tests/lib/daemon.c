@@ -100,7 +100,7 @@ static void become(const struct daemon *d, char **argv, int input, int log)
 
 static void spawn(struct daemon *d, const char *const *options)
 {
-	const char *binary = getenv("SSECASTD");
+	const char *binary = d->binary ? d->binary : getenv("SSECASTD");
 	char *argv[ARGS_MAX] = { 0 };
 	int input[2], log[2], count = 0;
 
@@ -186,7 +186,7 @@ void daemon_start(struct daemon *d, const char *const *options)
 					    { "--control", control },
 					    { "--tick-interval", "0" } };
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < 3 && !d->is_bare; i++)
 		if (!has_option(options, defaults[i][0])) {
 			all[count++] = defaults[i][0];
 			all[count++] = defaults[i][1];

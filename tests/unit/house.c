@@ -51,7 +51,7 @@ void house_open(struct house *house, const char *const *options)
 	err = (int)config_read(&config, argc, argv, stdout, stderr);
 	assert(err == CONFIG_RUN);
 	value_clear(option_find(STR("listen")), &config);
-	err = server_init(&house->server, &config, config.clients_max, argc, argv);
+	err = server_init(&house->server, &config, config.clients_max, argc, argv, NULL);
 	assert(!err);
 	house_turn(house);
 }
