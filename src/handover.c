@@ -44,13 +44,13 @@ static void pack_peers(const struct peers *peers, struct buf *out)
 
 static void pack_topics(const struct topics *topics, struct buf *out)
 {
-	for (uint32_t i = 1; i < topics->audience_count; i++) {
+	for (uint32_t i = 1; i < topics->audiences.count; i++) {
 		size_t begun;
 
-		if (!topics->audiences[i].selectors)
+		if (!topics->audiences.table[i].selectors)
 			continue;
 		pack_u64(out, i);
-		pack_u64(out, topics->audiences[i].last_send_ms);
+		pack_u64(out, topics->audiences.table[i].last_send_ms);
 		begun = pack_begin(out);
 		topics_pack(topics, i, out);
 		pack_end(out, begun);

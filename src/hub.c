@@ -29,7 +29,7 @@ void hub_gauges(const struct hub *hub, struct stats_gauges *gauges)
 		.clients = hub->conns.count,
 		.live = hub->conns.live,
 		.walking = hub->conns.streams - hub->conns.live,
-		.topics = hub->topics.in_use,
+		.topics = hub->topics.audiences.selectors.in_use,
 		.ring_bytes = ring->head - ring->tail,
 		.ring_size_bytes = ring->data_size,
 		.ring_records = ring->next - ring->first,

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "longpoll.h"
+#include "names.h"
 #include "meter.h"
 #include "reply.h"
 #include "stream.h"

@@ -5,11 +5,11 @@ set -eu
 
 layers=$(
 	cat <<-'ROOMS'
-		0 str buf log clock assets version
+		0 str buf array log clock assets version
 		1 pack http httpbody httpvalue staticmeta uri sse eventid json feed
 		1 names uritemplate selector sha256 sha512 hmac base64url jwt grant form
 		2 loop sock systemd beneath
-		3 ring topic value options config stats peer secret
+		3 ring selectors audience topic value options config stats peer secret
 		4 hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		4 longpoll

@@ -118,7 +118,7 @@ void house_expect_idle(const struct house *house)
 	assert(hub->conns.count == 0 && hub->conns.streams == 0 && hub->conns.live == 0);
 	assert(hub->conns.doomed == 0 && hub->conns.agenda == 0);
 	assert(hub->conns.exchanges.bytes == 0);
-	assert(hub->topics.in_use == 0 && hub->topics.dirty == 0);
-	assert(hub->topics.pattern_count == 0);
+	assert(hub->topics.audiences.selectors.in_use == 0 && hub->topics.dirty == 0);
+	assert(hub->topics.audiences.selectors.pattern_count == 0);
 	assert(hub->ring.header->flushed == hub->ring.header->next);
 }

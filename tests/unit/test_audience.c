@@ -146,7 +146,8 @@ Test(audience, who_gets_what)
 		cr_assert(gets(&w, audience, rows[i].topics, rows[i].is_private) == rows[i].gets,
 			  "row %zu", i);
 		topics_leave(&w.topics, audience);
-		cr_assert(w.topics.in_use == 0, "row %zu leaves nothing behind", i);
+		cr_assert(w.topics.audiences.selectors.in_use == 0, "row %zu leaves nothing behind",
+			  i);
 	}
 	world_done(&w);
 }
@@ -170,7 +171,7 @@ Test(audience, the_same_terms_are_the_same_audience)
 	buf_init(&claims, 1000);
 	const struct audience *audience = topics_audience(&w.topics, a);
 
-	cr_assert(audience_describe(&w.topics, audience, &selectors, &claims) == 0);
+	cr_assert(audience_describe(&w.topics.audiences, audience, &selectors, &claims) == 0);
 	cr_assert(names_count(buf_str(&selectors)) == 2 && names_count(buf_str(&claims)) == 2);
 	struct audience_terms terms = { buf_str(&selectors), buf_str(&claims), audience->framing };
 	uint32_t again;
@@ -194,7 +195,7 @@ Test(audience, selectors_have_a_limit_and_a_refusal_leaves_nothing)
 
 	cr_assert(topics_join(&w.topics, &terms, 1, &audience) == -ENOSPC);
 	cr_assert(topics_join(&w.topics, &terms, 2, &audience) == -ENOSPC);
-	cr_assert(w.topics.in_use == 0);
+	cr_assert(w.topics.audiences.selectors.in_use == 0);
 	cr_assert(topics_join(&w.topics, &terms, 3, &audience) == 0);
 	cr_assert(topics_join(&w.topics, &terms, 0, &audience) == 0, "they are there already");
 	buf_done(&two);
@@ -214,13 +215,13 @@ Test(audience, a_pattern_is_matched_once_for_all_who_ask)
 		snprintf(own, sizeof(own), "own-%d", i);
 		join(&w, NAMES("books{/id}", own), NAMES("{+any}"));
 	}
-	before = w.topics.pattern_matches;
+	before = w.topics.audiences.selectors.pattern_matches;
 	cr_assert(publish_as(&w, NAMES("books/1"), false, &number) == 1000);
-	cr_assert(w.topics.pattern_matches - before == 1);
+	cr_assert(w.topics.audiences.selectors.pattern_matches - before == 1);
 	flush(&w);
-	before = w.topics.pattern_matches;
+	before = w.topics.audiences.selectors.pattern_matches;
 	cr_assert(publish_as(&w, NAMES("books/1", "other"), true, &number) == 1000);
-	cr_assert(w.topics.pattern_matches - before == 2, "selector and claim");
+	cr_assert(w.topics.audiences.selectors.pattern_matches - before == 2, "selector and claim");
 	flush(&w);
 	world_done(&w);
 }
@@ -238,7 +239,7 @@ Test(audience, exact_topics_cost_no_match)
 		join(&w, NAMES("a"), NAMES(claim));
 	}
 	cr_assert(publish_as(&w, NAMES("a"), false, &number) == 1000);
-	cr_assert(w.topics.pattern_matches == 0);
+	cr_assert(w.topics.audiences.selectors.pattern_matches == 0);
 	flush(&w);
 	world_done(&w);
 }
@@ -318,6 +319,7 @@ Test(audience, agrees_with_a_model)
 	for (int i = 0; i < AUDIENCES; i++)
 		if (wishes[i].audience)
 			topics_leave(&w.topics, wishes[i].audience);
-	cr_assert(w.topics.in_use == 0 && w.topics.pattern_count == 0);
+	cr_assert(w.topics.audiences.selectors.in_use == 0 &&
+		  w.topics.audiences.selectors.pattern_count == 0);
 	world_done(&w);
 }

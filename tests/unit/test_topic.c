@@ -92,7 +92,7 @@ Test(topic, the_same_wish_is_the_same_audience)
 	cr_assert_eq(join("b", "a", TOPIC_CHUNKED), two);
 	cr_assert_neq(join("a", NULL, TOPIC_PLAIN), one);
 	cr_assert_eq(topics_audience(&topics, one)->members, 3);
-	cr_assert_eq(topics.in_use, 2);
+	cr_assert_eq(topics.audiences.selectors.in_use, 2);
 }
 
 Test(topic, a_record_reaches_who_asks_for_it_and_each_once)
@@ -138,11 +138,11 @@ Test(topic, the_limit_of_selectors_holds_and_a_refusal_takes_nothing)
 	uint32_t audience;
 
 	cr_assert_eq(try_join(names, 3, TOPIC_CHUNKED, 2, &audience), -ENOSPC);
-	cr_assert_eq(topics.in_use, 0);
+	cr_assert_eq(topics.audiences.selectors.in_use, 0);
 	cr_assert_eq(try_join(names, 2, TOPIC_CHUNKED, 2, &audience), 0);
 	cr_assert_eq(try_join(names + 2, 1, TOPIC_CHUNKED, 2, &audience), -ENOSPC);
 	cr_assert_eq(try_join(names + 1, 1, TOPIC_CHUNKED, 2, &audience), 0);
-	cr_assert_eq(topics.in_use, 2);
+	cr_assert_eq(topics.audiences.selectors.in_use, 2);
 }
 
 Test(topic, everything_is_given_back_and_used_again)
@@ -159,18 +159,18 @@ Test(topic, everything_is_given_back_and_used_again)
 			snprintf(b, sizeof(b), "shared-%d", i % 7);
 			audiences[i] = join(a, i % 2 ? b : NULL, TOPIC_CHUNKED);
 		}
-		cr_assert_eq(topics.in_use, MANY + 7);
+		cr_assert_eq(topics.audiences.selectors.in_use, MANY + 7);
 		cr_assert_eq(publish("topic-1234", NULL, &n), 1);
 		cr_assert_eq(publish("shared-3", NULL, &n), (MANY - 4) / 14 + 1);
-		high = topics.audience_count;
+		high = topics.audiences.count;
 		/* Some leave while records wait for them. */
 		for (int i = 0; i < MANY; i++)
 			topics_leave(&topics, audiences[(i * 7) % MANY]);
-		cr_assert_eq(topics.in_use, 0);
+		cr_assert_eq(topics.audiences.selectors.in_use, 0);
 		cr_assert_eq(topics.dirty, 0);
 		ring_flushed(&ring);
 		topics_flushed(&topics);
-		cr_assert_eq(topics.audience_count, high);
+		cr_assert_eq(topics.audiences.count, high);
 		cr_assert_leq(high, MANY + 1);
 	}
 	cr_assert_eq(publish("topic-1", NULL, &n), 0);
