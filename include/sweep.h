@@ -14,7 +14,7 @@ struct sweep {
 	int timer_fd;
 	bool running;
 	uint32_t at;         /* next slot to visit */
-	uint32_t slice;      /* slots visited each time */
+	uint32_t slices;     /* into which this round is cut */
 	uint64_t lag_so_far; /* bytes; largest of this round */
 };
 

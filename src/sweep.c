@@ -65,7 +65,7 @@ static void round_begin(struct sweep *sweep, struct hub *hub)
 		slice_ms = SLICE_MS_MIN;
 		slices = total_ms / slice_ms + 1;
 	}
-	sweep->slice = hub->conns.high / (uint32_t)slices + 1;
+	sweep->slices = (uint32_t)slices;
 	loop_set_timer(sweep->timer_fd, sweep->running ? clock_mono_ms() + slice_ms : 0, slice_ms);
 }
 
@@ -171,12 +171,13 @@ static void visit(struct sweep *sweep, struct hub *hub, struct conn *conn)
 
 bool sweep_fire(struct sweep *sweep, struct hub *hub)
 {
-	uint32_t end;
+	uint32_t slice, end;
 
 	if (loop_read_timer(sweep->timer_fd) == 0)
 		return false;
-	end = hub->conns.high - sweep->at < sweep->slice ? hub->conns.high
-							 : sweep->at + sweep->slice;
+	/* Of the table as it is now: it may have grown a thousandfold since the round began. */
+	slice = hub->conns.high / sweep->slices + 1;
+	end = hub->conns.high - sweep->at < slice ? hub->conns.high : sweep->at + slice;
 	for (; sweep->at < end; sweep->at++)
 		visit(sweep, hub, conns_at(&hub->conns, sweep->at));
 	if (sweep->at < hub->conns.high)
