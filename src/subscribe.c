@@ -8,8 +8,8 @@
 
 #include "clock.h"
 #include "longpoll.h"
-#include "names.h"
 #include "meter.h"
+#include "names.h"
 #include "reply.h"
 #include "stream.h"
 #include "uri.h"

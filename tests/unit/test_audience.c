@@ -2,6 +2,7 @@
  * audience: who gets which record, live (topics_publish) and on replay (topics_wanted): by rows,
  * and against a plain model with random audiences. And what a publish costs, by counting.
  */
+#include "names.h"
 #include "topic.h"
 
 #include <criterion/criterion.h>
