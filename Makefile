@@ -27,10 +27,10 @@ HARDEN  = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack
 HARDEN += -fPIE
 LINK    = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 else ifeq ($(SANITIZE),coverage)
-HARDEN  = --coverage
+HARDEN  = -DTEST_UNCONFINED --coverage
 LINK    = --coverage
 else
-HARDEN  = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDEN  = -DTEST_UNCONFINED -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LINK    = -fsanitize=address,undefined
 endif
 

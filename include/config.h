@@ -80,6 +80,7 @@ struct config {
 
 	/* Running it */
 	char *config_file; /* NULL = none */
+	struct config_list unconfined; /* walls that are not built: see confine.h */
 	bool access_log;
 	int log_level;              /* --log-level error|warning|info|debug */
 	bool check_config;          /* --check-config: say whether it is valid, and exit */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "confine.h"
 #include "handover.h"
 #include "log.h"
 #include "server.h"
@@ -92,6 +93,7 @@ static int run(struct config *config, int argc, char **argv)
 	if (!err) {
 		if (server.systemd.notify_fd < 0 && !goes_on)
 			say_try(&server);
+		confine(&server);
 		log_info("ready");
 		systemd_notify(&server.systemd, "READY=1");
 		log_flush();

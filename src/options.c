@@ -49,6 +49,12 @@ static bool is_origin(struct str text)
 	return host.n && str_find(host, '/') == host.n;
 }
 
+static bool is_wall(struct str text)
+{
+	return str_eq(text, STR("privileges")) || str_eq(text, STR("files")) ||
+	       str_eq(text, STR("system-calls")) || str_eq(text, STR("all"));
+}
+
 /* Set by hand, to be read as a table. */
 /* clang-format off */
 
@@ -165,6 +171,9 @@ const struct option option_table[] = {
 	{ .group = "Running",
 	  .name = "drain", TIME(drain_ms, 0), .initial = "5s",
 	  .help = "to end all streams on SIGTERM" },
+	{ .name = "unconfined", LIST(unconfined, 0, 32), .check = is_wall,
+	  .expect = "privileges, files, system-calls or all", .metavar = "WHAT",
+	  .at_start = true, .help = "leave out a protection; repeatable" },
 	{ .name = "access-log", FLAG(access_log), .help = "log every request" },
 	{ .name = "log-level", .kind = VALUE_WORD, FIELD(log_level), .initial = "info",
 	  .words = { [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning",

@@ -10,10 +10,12 @@ layers=$(
 		1 names uritemplate selector sha256 sha512 hmac base64url jwt grant form
 		2 loop sock systemd beneath
 		3 ring selectors audience topic value options config stats peer secret
+		2 sandbox
 		4 hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		4 longpoll
 		5 main server upgrade handover
+		5 confine
 	ROOMS
 )
 

@@ -2,6 +2,7 @@
  * What an attacker tries: each row of this file was a hole once, or is one that others have had.
  */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,5 +199,62 @@ Test(hostile, thousands_of_pipelined_requests_are_all_answered_in_turn)
 	}
 	client_close(&c);
 	buf_done(&bytes);
+	daemon_stop(&d);
+}
+
+/* The value of a line of /proc/PID/status. */
+static int status_of(const struct daemon *d, const char *name)
+{
+	char path[64], line[256];
+	int value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
+	file = fopen(path, "r");
+	cr_assert(file);
+	while (fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = atoi(line + strlen(name));
+	fclose(file);
+	return value;
+}
+
+Test(hostile, daemon_is_confined_and_each_wall_can_be_left_out)
+{
+	struct daemon d;
+	int by_us;
+
+	daemon_begin(&d, OPTIONS("--unconfined", "all"));
+	by_us = status_of(&d, "Seccomp:");
+	daemon_stop(&d);
+	daemon_begin(&d, OPTIONS("--unconfined", "system-calls"));
+	cr_expect(status_of(&d, "Seccomp:") == by_us);
+#ifndef TEST_UNCONFINED
+	cr_expect(status_of(&d, "NoNewPrivs:") == 1);
+	daemon_stop(&d);
+	daemon_begin(&d, NULL);
+	cr_expect(status_of(&d, "Seccomp:") == 2);
+#endif
+	daemon_stop(&d);
+}
+
+Test(hostile, confined_daemon_reads_its_files_again_after_they_were_replaced)
+{
+	struct daemon d;
+	const char *config, *token, *fresh;
+	char option[256];
+
+	daemon_init(&d);
+	token = daemon_file(&d, "tokens/one", STR("first\n"));
+	snprintf(option, sizeof(option), "publish-token-file %s\nretry 1s\n", token);
+	config = daemon_file(&d, "etc/config", str_of(option));
+	daemon_start(&d, OPTIONS("--config", config));
+	fresh = daemon_file(&d, "tokens/two", STR("second\n"));
+	cr_assert(rename(fresh, token) == 0);
+	daemon_signal(&d, SIGHUP);
+	daemon_wait_log(&d, "read again");
+	cr_expect(request(&d, NULL,
+			  "POST /publish HTTP/1.1\r\n" HOST "Authorization: Bearer second\r\n"
+			  "Content-Length: 1\r\n" END "x") == 200);
 	daemon_stop(&d);
 }

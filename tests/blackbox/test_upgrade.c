@@ -372,7 +372,8 @@ Test(upgrade, what_cannot_take_over_does_not)
 {
 	struct daemon d;
 
-	begin_copy(&d, own_binary(), OPTIONS(QUIET));
+	/* A script needs a shell, which is not where the daemon may run programs. */
+	begin_copy(&d, own_binary(), OPTIONS(QUIET, "--unconfined", "files"));
 	install_script(&d, "#!/bin/sh\nexit 0\n");
 	upgrade_refused(&d, "said nothing");
 	install_script(&d, "#!/bin/sh\necho broken; exit 1\n");

@@ -104,7 +104,10 @@ static const char *other_value(const struct option *option)
 	case VALUE_MS: return "1234ms";
 	case VALUE_COUNT: return "77";
 	case VALUE_TEXT: return option->check == http_is_token ? "name" : "a \"quoted\" text";
-	case VALUE_LIST: return option->check ? "https://example.org" : "unix:/tmp/some where";
+	case VALUE_LIST:
+		if (strcmp(option->name, "unconfined") == 0)
+			return "files";
+		return option->check ? "https://example.org" : "unix:/tmp/some where";
 	case VALUE_BOOL: return option->words[1];
 	case VALUE_WORD: return strcmp(option->name, "stdin") == 0 ? "ndjson" : option->words[4];
 	case VALUE_ANSWER: break;
