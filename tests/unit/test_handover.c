@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "handover.h"
+#include "names.h"
 #include "pack.h"
 
 enum { START_MS = 1000000 };
