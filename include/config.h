@@ -79,7 +79,7 @@ struct config {
 	uint64_t drain_ms;           /* 5s */
 
 	/* Running it */
-	char *config_file; /* NULL = none */
+	char *config_file;             /* NULL = none */
 	struct config_list unconfined; /* walls that are not built: see confine.h */
 	bool access_log;
 	int log_level;              /* --log-level error|warning|info|debug */
