@@ -3,7 +3,8 @@
  *
  * Reading never blocks the loop: a pipe or terminal is opened anew without blocking, so that
  * the other users of the same open file see no change; a regular file cannot block and is read in
- * slices. At the end of the input the daemon goes on, or ends, as --stdin-eof says.
+ * slices. At the end of the input the daemon goes on, or ends, as --stdin-eof says. Its number is
+ * given up with it, so that a writer who goes on is told (SIGPIPE) and does not wait for ever.
  */
 #ifndef SOURCE_H
 #define SOURCE_H
@@ -14,7 +15,9 @@ struct source {
 	int fd;        /* -1 = none, or at its end */
 	bool is_ready; /* there may be more to read without another kernel event */
 	bool is_socket;
+	struct hub *hub; /* borrowed */
 	struct feed feed;
+	struct log_limit limit; /* of lines about what was refused */
 };
 
 /* Opens standard input if --stdin says so. 0 or -errno. */

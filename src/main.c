@@ -5,10 +5,12 @@
  * option or configuration.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "confine.h"
 #include "handover.h"
@@ -106,10 +108,23 @@ static int run(struct config *config, int argc, char **argv)
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Whoever opens a file next must not get the number of a standard one that came closed. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct config config;
 
+	open_standard_files();
 	if (config_init(&config)) {
 		fputs("ssecastd: there is no memory for the configuration\n", stderr);
 		return EXIT_FAILURE;

@@ -13,20 +13,26 @@
 #include "broadcast.h"
 #include "log.h"
 
-enum { SLICE_BYTES = CONN_INPUT_BYTES };
+enum {
+	SLICE_BYTES = CONN_INPUT_BYTES,
+	REFUSALS_LOGGED = 10, /* in ten seconds */
+};
 
 static const struct str default_topic = { "broadcast", sizeof("broadcast") - 1 };
 
 /* A refused event is skipped and said: whoever feeds us by a pipe cannot be answered. */
 static const char *source_publish(void *context, const struct event *event)
 {
-	struct hub *hub = context;
+	struct source *source = context;
+	struct hub *hub = source->hub;
 	struct broadcast_receipt receipt;
 	int status;
 	const char *wrong = broadcast_event(hub, event, &receipt, &status);
 
-	if (wrong)
-		log_warning("an event from standard input was not published: %s", wrong);
+	if (wrong && log_allow(&source->limit, hub->now_ms, REFUSALS_LOGGED,
+			       "events of standard input refused"))
+		log_warning("standard input, line %llu: %s; it is not published",
+			    (unsigned long long)source->feed.line, wrong);
 	return NULL;
 }
 
@@ -65,14 +71,14 @@ int source_init(struct source *source, struct hub *hub)
 {
 	int err;
 
-	*source = (struct source){ .fd = -1 };
+	*source = (struct source){ .fd = -1, .hub = hub };
 	if (hub->config.stdin_format == CONFIG_STDIN_OFF)
 		return 0;
 	source->fd = open_input(source);
 	if (source->fd < 0)
 		return source->fd;
 	feed_init(&source->feed, format_of(hub->config.stdin_format), default_topic,
-		  hub->config.body_bytes_max, source_publish, hub);
+		  hub->config.body_bytes_max, source_publish, source);
 	source->is_ready = true;
 	err = loop_add(&hub->loop, source->fd, EPOLLIN, (struct loop_key){ .kind = LOOP_STDIN });
 	/* A regular file is always ready, and epoll will have none of it. */
@@ -93,12 +99,12 @@ int source_adopt(struct source *source, struct hub *hub, struct str packed)
 	struct unpack in = { .rest = packed };
 	enum feed_format format;
 
-	*source = (struct source){ .fd = (int)unpack_u64(&in, INT32_MAX) - 1 };
+	*source = (struct source){ .fd = (int)unpack_u64(&in, INT32_MAX) - 1, .hub = hub };
 	source->is_ready = unpack_bool(&in);
 	source->is_socket = unpack_bool(&in);
 	format = (enum feed_format)unpack_u64(&in, FEED_SSE);
 	feed_init(&source->feed, format, default_topic, hub->config.body_bytes_max, source_publish,
-		  hub);
+		  source);
 	return feed_unpack(&source->feed, &in);
 }
 
@@ -111,16 +117,27 @@ void source_done(struct source *source)
 	feed_done(&source->feed);
 }
 
-static void source_end(struct source *source)
+/* Nothing more is read: err is why, or 0 at the end. */
+static void source_end(struct source *source, int err)
 {
-	if (!source->feed.error)
+	int nothing;
+
+	if (!err && !source->feed.error)
 		feed_end(&source->feed);
-	if (source->feed.error)
+	if (err)
+		log_error("cannot read standard input: %s", strerror(err));
+	else if (source->feed.error)
 		log_error("standard input, line %llu: %s; nothing behind it is read",
 			  (unsigned long long)source->feed.error_line, source->feed.error);
 	else
 		log_info("standard input has ended");
 	source_done(source);
+	/* Whoever still writes is to know that nobody reads any more. */
+	nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (nothing >= 0) {
+		dup2(nothing, STDIN_FILENO);
+		close(nothing);
+	}
 }
 
 bool source_read(struct source *source, struct hub *hub)
@@ -138,7 +155,7 @@ bool source_read(struct source *source, struct hub *hub)
 	}
 	bytes.n = n > 0 ? (size_t)n : 0;
 	if (n <= 0 || feed_push(&source->feed, bytes)) {
-		source_end(source);
+		source_end(source, n < 0 ? errno : 0);
 		return false;
 	}
 	return true;
