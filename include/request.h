@@ -15,4 +15,7 @@ void request_run_agenda(struct hub *hub);
 /* A head or a body has taken too long: 408, and the connection ends for that reason. */
 void request_timed_out(struct hub *hub, struct conn *conn, enum stats_reason reason);
 
+/* The daemon ends: a flow of events, which may have no end of its own, is answered now. */
+void request_drain(struct hub *hub, struct conn *conn);
+
 #endif

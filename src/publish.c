@@ -270,7 +270,20 @@ static void feed_refuse(struct hub *hub, struct conn *conn)
 	buf_add_json(&answer, str_of(feed->error));
 	buf_addf(&answer, "\",\"line\":%llu,", (unsigned long long)feed->error_line);
 	exchange->keep_alive = false;
-	feed_answer(hub, conn, exchange->refused ? exchange->refused : 400, &answer);
+	if (!exchange->refused)
+		exchange->refused = feed->err == -ENOMEM ? 503 : 400;
+	feed_answer(hub, conn, exchange->refused, &answer);
+	buf_done(&answer);
+}
+
+void publish_feed_stop(struct hub *hub, struct conn *conn)
+{
+	struct buf answer;
+
+	buf_init(&answer, 1 << 16);
+	buf_add(&answer, STR("{\"error\":\"The daemon is ending.\","));
+	exchange_of(hub, conn)->keep_alive = false;
+	feed_answer(hub, conn, 503, &answer);
 	buf_done(&answer);
 }
 

@@ -374,6 +374,15 @@ void request_timed_out(struct hub *hub, struct conn *conn, enum stats_reason rea
 	refuse(hub, conn, 408, "The request took too long to arrive.");
 }
 
+void request_drain(struct hub *hub, struct conn *conn)
+{
+	if (conn->state != CONN_BODY || conn->flags & CONN_DOOMED ||
+	    exchange_at(&hub->conns.exchanges, conn->exchange)->sink != SINK_FEED)
+		return;
+	publish_feed_stop(hub, conn);
+	request_finished(hub, conn);
+}
+
 void request_event(struct hub *hub, uint32_t slot, uint32_t generation, uint32_t bits)
 {
 	struct conn *conn = conns_at(&hub->conns, slot);

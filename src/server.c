@@ -25,7 +25,7 @@
 #include "version.h"
 
 enum {
-	DRAIN_CHECK_MS = 100,   /* whether its time is over */
+	CHECK_MS = 100,         /* whether the time to drain or to upgrade is over */
 	STATUS_EVERY_MS = 5000, /* that the manager is told how we are */
 };
 
@@ -241,6 +241,8 @@ static void drain(struct server *server, const char *why)
 			stream_end(hub, conn, REASON_DRAIN);
 		else if (conn->state == CONN_POLL)
 			longpoll_end(hub, conn);
+		else if (conn->state == CONN_BODY)
+			request_drain(hub, conn);
 		else if (conn->state == CONN_HEAD && !conn->exchange)
 			conn_doom(hub, conn, REASON_DRAIN);
 	}
@@ -320,8 +322,11 @@ static bool is_source_at_end(const struct server *server)
 /* How long to wait for the next event, or -1: only these have no descriptor to wake us. */
 static int patience_ms(const struct server *server)
 {
-	if (server->hub.draining || server->upgrade.child)
-		return DRAIN_CHECK_MS;
+	const struct hub *hub = &server->hub;
+	uint64_t left_ms = hub->draining ? server->drain_until_ms - hub->now_ms : CHECK_MS;
+
+	if (hub->draining || server->upgrade.child)
+		return left_ms < CHECK_MS ? (int)left_ms : CHECK_MS;
 	return server->listeners.is_paused ? LISTENERS_PAUSE_MS : -1;
 }
 
