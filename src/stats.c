@@ -243,9 +243,12 @@ static void json_metric_add(struct buf *out, size_t i, const struct stats *stats
 {
 	const struct metric *metric = &metrics[i];
 	struct str rest = str_of(metric->labels), label;
-	bool is_labelled = str_cut(&rest, '"', &label) && str_cut(&rest, '"', &label);
 	bool is_last = i + 1 == METRIC_COUNT || metrics[i + 1].help;
+	bool is_labelled;
 
+	/* The label's value stands between the first two quotes. */
+	str_cut(&rest, '"', &label);
+	is_labelled = str_cut(&rest, '"', &label);
 	buf_add_char(out, ',');
 	if (metric->help)
 		key_add(out, metric->name);
