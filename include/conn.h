@@ -132,6 +132,12 @@ struct conn *conns_at(const struct conns *conns, uint32_t slot);
 uint32_t conns_slot(const struct conns *conns, const struct conn *conn);
 
 /*
+ * Takes a descriptor into the table alone, for whoever watches it otherwise: the conn, or NULL if
+ * the table is full. flags as for conn_open().
+ */
+struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags);
+
+/*
  * Takes an accepted descriptor into the table and the loop. flags: CONN_CONTROL. Decides whether it
  * is over a limit. 0; -ENFILE if the table is full, or -errno: fd has been closed then.
  */

@@ -157,16 +157,13 @@ static bool is_over_limit(const struct hub *hub, const struct conn *conn)
 	return per_ip && conn->peer && peers_conns(&hub->conns.peers, conn->peer) > per_ip;
 }
 
-int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags)
+struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags)
 {
 	struct conns *conns = &hub->conns;
 	struct conn *conn = slot_take(conns);
-	int err;
 
-	if (!conn) {
-		close(fd);
-		return -ENFILE;
-	}
+	if (!conn)
+		return NULL;
 	*conn = (struct conn){
 		.fd = fd, .generation = conn->generation, .flags = flags, .state = CONN_HEAD
 	};
@@ -175,15 +172,27 @@ int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags
 		conn->peer = peers_enter(&conns->peers, ip);
 	if (!(flags & CONN_CONTROL) && is_over_limit(hub, conn))
 		conn->flags |= CONN_OVER_LIMIT;
-	err = loop_add(&hub->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
-		       (struct loop_key){ .kind = LOOP_CONN,
-					  .index = conns_slot(conns, conn),
-					  .generation = conn->generation });
-	if (err) {
+	return conn;
+}
+
+int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags)
+{
+	struct conns *conns = &hub->conns;
+	struct conn *conn = conn_enter(hub, fd, ip, flags);
+	int err = -ENFILE;
+
+	if (conn)
+		err = loop_add(&hub->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP,
+			       (struct loop_key){ .kind = LOOP_CONN,
+						  .index = conns_slot(conns, conn),
+						  .generation = conn->generation });
+	if (!err)
+		return 0;
+	if (conn) {
 		peers_leave(&conns->peers, conn->peer);
 		slot_give_back(conns, conn);
-		close(fd);
 	}
+	close(fd);
 	return err;
 }
 
