@@ -55,7 +55,8 @@ enum phase {
 
 struct totals {
 	/* Read by the others while they are written: */
-	_Atomic uint64_t open;       /* connections that are streams now */
+	_Atomic uint64_t open;       /* connections that are streams now, and not slow */
+	_Atomic uint64_t slow_open;  /* slow ones */
 	_Atomic uint64_t deliveries; /* of ours, to readers that are not slow */
 	_Atomic uint64_t published, answered;
 	_Atomic uint64_t caught_up; /* of a replay: connections that have had everything */

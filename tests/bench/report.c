@@ -30,15 +30,13 @@ static double cpu_seconds(const struct usage *from, const struct usage *to)
 	return (double)(to->cpu_ns - from->cpu_ns) / 1e9;
 }
 
-static uint64_t all_deliveries(const struct report *report)
-{
-	return report->totals.deliveries + report->totals.slow_deliveries;
-}
-
-/* CPU of the server for one delivery; a replay's deliveries are not in the measured phase. */
+/*
+ * CPU of the server for one delivery to those who are not slow; a replay's deliveries are not in
+ * the measured phase.
+ */
 static double cpu_us(const struct report *report)
 {
-	uint64_t deliveries = all_deliveries(report);
+	uint64_t deliveries = report->totals.deliveries;
 
 	if (report->options->replay)
 		return per((double)report->replay_cpu_ns / NS_PER_US, (double)deliveries);

@@ -122,6 +122,12 @@ static double seconds_since(uint64_t begun_ns)
 	return (double)(bench_now_ns() - begun_ns) / 1e9;
 }
 
+static uint64_t open_streams(const struct run *run)
+{
+	return TOTAL(run->shared, &run->options, open) +
+	       TOTAL(run->shared, &run->options, slow_open);
+}
+
 /* Until all are connected. */
 static bool phase_connect(struct run *run)
 {
@@ -131,7 +137,7 @@ static bool phase_connect(struct run *run)
 	atomic_store(&run->shared->phase, PHASE_CONNECT);
 	if (!start_workers(run))
 		return false;
-	while (TOTAL(run->shared, &run->options, open) + failures < run->options.count) {
+	while (open_streams(run) + failures < run->options.count) {
 		failures = 0;
 		for (uint32_t w = 0; w < run->options.workers; w++)
 			failures += run->shared->workers[w].failures;
@@ -208,7 +214,7 @@ static bool phase_replay(struct run *run)
 	uint64_t begun_ns;
 
 	atomic_store(&run->shared->phase, PHASE_CLOSE);
-	while (TOTAL(run->shared, &run->options, open) > 0)
+	while (open_streams(run) > 0)
 		if (!wait_a_little(run, "leaving"))
 			return false;
 	atomic_store(&run->shared->publishing_done, 0);
@@ -235,7 +241,7 @@ static void sum_up(struct run *run)
 	for (uint32_t w = 0; w < run->options.workers; w++) {
 		const struct totals *t = &run->shared->workers[w];
 
-		sum->open += t->open;
+		sum->open += t->open + t->slow_open;
 		sum->deliveries += t->deliveries;
 		sum->published += t->published;
 		sum->answered += t->answered;

@@ -48,10 +48,12 @@ static void client_close(struct swarm *swarm, struct client *client)
 {
 	if (client->state == CLIENT_NONE)
 		return;
-	if (client->state == CLIENT_OPEN)
-		swarm->totals->open--;
-	else
+	if (client->state != CLIENT_OPEN)
 		swarm->connecting--;
+	else if (client->is_slow)
+		swarm->totals->slow_open--;
+	else
+		swarm->totals->open--;
 	close(client->fd);
 	reader_done(&client->reader);
 	client->state = CLIENT_NONE;
@@ -118,7 +120,10 @@ static void client_opened(struct swarm *swarm, struct client *client)
 	client->state = CLIENT_OPEN;
 	swarm->connecting--;
 	swarm->totals->connects++;
-	swarm->totals->open++;
+	if (client->is_slow)
+		swarm->totals->slow_open++;
+	else
+		swarm->totals->open++;
 	if (client->last_id[0])
 		swarm->totals->resumed++;
 	else

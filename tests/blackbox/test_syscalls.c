@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <limits.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -10,11 +11,11 @@
 #include "metrics.h"
 #include "reader.h"
 
-enum { READERS = 40, EVENTS = 8, TURNS = 50 };
+enum { READERS = 40, EVENTS = 8, TURNS = 5 };
 
 /* Calls of one turn, the wait at its end included. */
 struct calls {
-	unsigned sendmsg, read, others;
+	unsigned sendmsg, others;
 };
 
 /* The daemon is ours to stop: until detach(). */
@@ -68,8 +69,6 @@ static struct calls next_turn(const struct daemon *d)
 		call = next_call(d);
 		if (call == SYS_sendmsg)
 			calls.sendmsg++;
-		else if (call == SYS_read)
-			calls.read++;
 		else
 			calls.others++;
 	} while (!is_wait(call));
@@ -91,25 +90,26 @@ static void publish_together(struct client *publisher, int events)
 }
 
 /*
- * The calls of a turn that brings so many events to all readers. A turn in which a timer fired as
- * well, which read(2) tells, is another one.
+ * The calls of a turn that brings so many events to all readers. Of several: the one with the
+ * fewest, since a timer or the end of an earlier connection may fall into one.
  */
 static struct calls broadcast(const struct daemon *d, struct client *publisher, int events,
 			      size_t *published)
 {
-	struct calls calls;
+	struct calls least = { .others = UINT_MAX };
 
 	for (int i = 0; i < TURNS; i++) {
+		struct calls calls;
+
 		publish_together(publisher, events);
 		*published += (size_t)events;
 		do
 			calls = next_turn(d);
 		while (calls.sendmsg == 0);
-		if (calls.read == 0)
-			return calls;
+		if (calls.others < least.others)
+			least = calls;
 	}
-	cr_assert_fail("a timer fired in each of %d turns", TURNS);
-	return calls;
+	return least;
 }
 
 Test(syscalls, broadcast_makes_one_sendmsg_for_each_subscriber_and_three_other_calls)
