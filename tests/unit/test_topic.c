@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "names.h"
 #include "topic.h"
 
 enum { START_MS = 1000000, MANY = 3000 };
