@@ -77,6 +77,7 @@ struct config {
 	uint64_t idle_timeout_ms;    /* 60s: of a connection between requests */
 	uint64_t stall_timeout_ms;   /* 30s: without progress while bytes wait for the client */
 	uint64_t drain_ms;           /* 5s */
+	uint64_t drain_retry_ms;     /* 10s */
 
 	/* Running it */
 	char *config_file;             /* NULL = none */

@@ -33,6 +33,12 @@ struct listeners {
  */
 int listeners_open(struct listeners *listeners, struct hub *hub, struct listeners *from);
 
+/*
+ * Adds a socket that the manager has opened to `from`, for listeners_open(): such ones take the
+ * place of all that are configured. 0; or -EINVAL for what does not listen, or -ENOSPC.
+ */
+int listeners_pass(struct listeners *from, int fd, bool is_control);
+
 /* The listeners of an earlier binary, packed; and those of them that are open are in `from`. */
 void listeners_pack(const struct listeners *listeners, struct buf *out);
 int listeners_unpack(struct listeners *from, struct str packed);

@@ -23,6 +23,7 @@ enum loop_kind {
 	LOOP_METER,
 	LOOP_SIGNAL,
 	LOOP_STDIN,
+	LOOP_PULSE,
 	LOOP_KINDS
 };
 

@@ -4,8 +4,10 @@
 #ifndef SERVER_H
 #define SERVER_H
 
+#include "drain.h"
 #include "listener.h"
 #include "meter.h"
+#include "pulse.h"
 #include "source.h"
 #include "staticfile.h"
 #include "sweep.h"
@@ -22,12 +24,13 @@ struct server {
 	struct meter meter;
 	struct source source;
 	struct systemd systemd;
+	struct systemd_passed passed; /* what the manager has passed, while it is not taken */
 	struct upgrade upgrade;
 	int signal_fd;
 	int argc; /* as main() got them, for a reload */
 	char **argv;
-	uint64_t drain_until_ms; /* monotonic, while the hub drains */
-	uint64_t status_ms;      /* monotonic: when the manager was last told how we are */
+	struct drain drain; /* while the hub drains */
+	struct pulse pulse;
 	bool is_done;
 };
 

@@ -59,7 +59,10 @@ void stream_frame(enum topic_framing framing, struct str text, struct buf *out);
  */
 void stream_gap(const struct hub *hub, struct str from, const char *reason, struct buf *out);
 
-/* Appends `retry: N` and an empty line, with N the configured time, jittered. */
+/*
+ * Appends `retry: N` and an empty line: N is from --retry to twice that, or while draining up to
+ * --drain-retry more.
+ */
 void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out);
 
 #endif

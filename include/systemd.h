@@ -4,7 +4,10 @@
 #ifndef SYSTEMD_H
 #define SYSTEMD_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "str.h"
 
 /* The socket named by $NOTIFY_SOCKET (a path, or "@name" in the abstract namespace), opened once.
  */
@@ -17,6 +20,25 @@ struct systemd {
 /* Reads the environment. Never fails: without a manager every call does nothing. */
 void systemd_init(struct systemd *systemd);
 void systemd_done(struct systemd *systemd);
+
+/* What the manager has passed (sd_listen_fds(3)). */
+enum { SYSTEMD_PASSED_MAX = 64 };
+
+struct systemd_passed {
+	int fds[SYSTEMD_PASSED_MAX];
+	struct str names[SYSTEMD_PASSED_MAX]; /* empty where it has none; valid as long as text */
+	size_t count;
+	char *text; /* owned */
+};
+
+/*
+ * Takes the descriptors that the manager has passed to this process; those beyond
+ * SYSTEMD_PASSED_MAX are closed. The environment forgets them, so that they are asked for once.
+ */
+void systemd_take(struct systemd_passed *passed);
+
+/* Closes those that are still there (not -1). */
+void systemd_passed_done(struct systemd_passed *passed);
 
 /* Sends newline-separated assignments, such as "READY=1\nSTATUS=…". Never blocks. */
 void systemd_notify(const struct systemd *systemd, const char *format, ...)

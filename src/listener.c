@@ -4,6 +4,7 @@
 #include "listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,9 @@
 #include "log.h"
 #include "pack.h"
 #include "sock.h"
+
+/* In place of the address, for what the manager has opened: no address is written like this. */
+#define PASSED "(passed by the manager)"
 
 enum { ACCEPTS_PER_TURN = 512 };
 
@@ -68,8 +72,11 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 		struct listener *old = &from->items[i];
 
 		if (old->fd < 0 || old->is_control != is_control || !old->address ||
-		    strcmp(old->address, text) != 0 ||
-		    loop_rekey(&hub->loop, old->fd, EPOLLIN, key))
+		    strcmp(old->address, text) != 0)
+			continue;
+		/* One that the manager has just passed is not in the loop yet. */
+		if (loop_rekey(&hub->loop, old->fd, EPOLLIN, key) &&
+		    loop_add(&hub->loop, old->fd, EPOLLIN, key))
 			continue;
 		sock_prepare(old->fd, hub->config.sndbuf_bytes);
 		listeners->items[listeners->count++] = *old;
@@ -82,9 +89,12 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 static int list_open(struct listeners *listeners, struct hub *hub, struct listeners *from,
 		     const struct config_list *list, bool is_control)
 {
+	bool is_passed = false;
 	int err = 0;
 
-	for (size_t i = 0; i < list->count && !err; i++)
+	while (listener_take_over(listeners, hub, from, PASSED, is_control))
+		is_passed = true;
+	for (size_t i = 0; i < list->count && !err && !is_passed; i++)
 		if (!listener_take_over(listeners, hub, from, list->items[i], is_control))
 			err = listener_open(listeners, hub, list->items[i], is_control);
 	return err;
@@ -95,6 +105,28 @@ int listeners_open(struct listeners *listeners, struct hub *hub, struct listener
 	int err = list_open(listeners, hub, from, &hub->config.listen, false);
 
 	return err ? err : list_open(listeners, hub, from, &hub->config.control, true);
+}
+
+int listeners_pass(struct listeners *from, int fd, bool is_control)
+{
+	int flags = fcntl(fd, F_GETFL), listens = 0;
+	socklen_t len = sizeof(listens);
+	struct buf name;
+
+	if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 ||
+	    !listens || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -EINVAL;
+	if (from->count == 2 * CONFIG_LIST_MAX)
+		return -ENOSPC;
+	from->items[from->count++] = (struct listener){
+		.fd = fd, .is_control = is_control, .is_waiting = true, .address = strdup(PASSED)
+	};
+	buf_init(&name, 512);
+	sock_name(fd, &name);
+	log_info("%s on %.*s, which the manager has opened", is_control ? "control" : "listening",
+		 STR_ARG(buf_str(&name)));
+	buf_done(&name);
+	return 0;
 }
 
 void listeners_pack(const struct listeners *listeners, struct buf *out)

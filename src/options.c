@@ -171,6 +171,8 @@ const struct option option_table[] = {
 	{ .group = "Running",
 	  .name = "drain", TIME(drain_ms, 0), .initial = "5s",
 	  .help = "to end all streams on SIGTERM" },
+	{ .name = "drain-retry", TIME(drain_retry_ms, 0), .initial = "10s",
+	  .help = "spread their return over this time" },
 	{ .name = "unconfined", LIST(unconfined, 0, 32), .check = is_wall,
 	  .expect = "privileges, files, system-calls or all", .metavar = "WHAT",
 	  .at_start = true, .help = "leave out a protection; repeatable" },

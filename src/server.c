@@ -19,14 +19,12 @@
 #include "clock.h"
 #include "handover.h"
 #include "log.h"
-#include "longpoll.h"
 #include "request.h"
-#include "stream.h"
 #include "version.h"
 
 enum {
-	CHECK_MS = 100,         /* whether the time to drain or to upgrade is over */
-	STATUS_EVERY_MS = 5000, /* that the manager is told how we are */
+	DRAIN_STEP_MS = 10,     /* between two looks at whose time has come */
+	UPGRADE_CHECK_MS = 100, /* whether the new binary takes too long to answer */
 };
 
 /* Blocks the signals that we want as events, ignores SIGPIPE. 0 or -errno. */
@@ -87,11 +85,28 @@ static int init_inside(struct server *server, const struct handover *from)
 	err = from ? ticker_adopt(&server->ticker, hub, from->tick_fd, from->tick_interval_ms)
 		   : ticker_init(&server->ticker, hub);
 	if (err || (err = sweep_init(&server->sweep, hub)) ||
-	    (err = meter_init(&server->meter, hub)))
+	    (err = meter_init(&server->meter, hub)) || (err = pulse_init(&server->pulse, server)))
 		return fail("make a timer", err);
 	if ((err = signals_open(server)))
 		return fail("receive signals", err);
 	return 0;
+}
+
+/* The sockets that the manager has opened, by their names. */
+static void pass_listeners(struct systemd_passed *passed, struct listeners *old)
+{
+	for (size_t i = 0; i < passed->count; i++) {
+		bool is_control = str_eq(passed->names[i], STR("control"));
+
+		if (passed->fds[i] < 0)
+			continue;
+		/* A socket unit without a name for it is known by its own. */
+		if (listeners_pass(old, passed->fds[i], is_control) == 0)
+			passed->fds[i] = -1;
+		else
+			log_warning("what the manager has passed as '%.*s' does not listen",
+				    STR_ARG(passed->names[i]));
+	}
 }
 
 /* Opens the listeners that are not open yet, and closes those that are not wanted any more. */
@@ -100,6 +115,7 @@ static int init_listeners(struct server *server, const struct handover *from)
 	struct listeners old = { .count = 0 };
 	int err = from ? listeners_unpack(&old, from->listeners) : 0;
 
+	pass_listeners(&server->passed, &old);
 	if (!err)
 		err = listeners_open(&server->listeners, &server->hub, &old);
 	listeners_done(&old);
@@ -148,7 +164,7 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 
 	*server = (struct server){ .signal_fd = -1, .argc = argc, .argv = argv };
 	server->sweep.timer_fd = server->ticker.timer_fd = server->source.fd = -1;
-	server->meter.timer_fd = -1;
+	server->meter.timer_fd = server->pulse.timer_fd = -1;
 	server->files.root_fd = hub->loop.epoll_fd = hub->ring.fd = hub->conns.fd = -1;
 	hub->config = *config;
 	hub->clients_max = clients_max;
@@ -159,6 +175,7 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	if (getrandom(&hub->random, sizeof(hub->random), 0) < 0 || hub->random == 0)
 		hub->random = 1;
 	systemd_init(&server->systemd);
+	systemd_take(&server->passed);
 	upgrade_init(&server->upgrade, argv[0]);
 	if ((err = init_inside(server, from)))
 		return err;
@@ -184,6 +201,7 @@ void server_done(struct server *server)
 	staticfiles_done(&server->files);
 	ticker_done(&server->ticker);
 	meter_done(&server->meter);
+	pulse_done(&server->pulse);
 	sweep_done(&server->sweep);
 	if (server->signal_fd >= 0)
 		close(server->signal_fd);
@@ -192,6 +210,7 @@ void server_done(struct server *server)
 	ring_done(&hub->ring);
 	loop_done(&hub->loop);
 	secrets_done(&hub->secrets);
+	systemd_passed_done(&server->passed);
 	systemd_done(&server->systemd);
 	upgrade_done(&server->upgrade);
 	config_done(&hub->config);
@@ -218,36 +237,6 @@ static void reload(struct server *server)
 	buf_done(&kept);
 }
 
-/* Nobody comes in any more, and every stream is ended properly. */
-static void drain(struct server *server, const char *why)
-{
-	struct hub *hub = &server->hub;
-
-	if (hub->draining)
-		return;
-	log_info("%s: ending %u streams, %u connections", why, hub->conns.streams,
-		 hub->conns.count);
-	systemd_notify(&server->systemd, "STOPPING=1");
-	hub->draining = true;
-	server->drain_until_ms = hub->now_ms + hub->config.drain_ms;
-	listeners_done(&server->listeners);
-	source_done(&server->source);
-	loop_set_timer(server->ticker.timer_fd, 0, 0);
-	broadcast_flush(hub);
-	for (uint32_t slot = 1; slot < hub->conns.high; slot++) {
-		struct conn *conn = conns_at(&hub->conns, slot);
-
-		if (conn->state == CONN_STREAM)
-			stream_end(hub, conn, REASON_DRAIN);
-		else if (conn->state == CONN_POLL)
-			longpoll_end(hub, conn);
-		else if (conn->state == CONN_BODY)
-			request_drain(hub, conn);
-		else if (conn->state == CONN_HEAD && !conn->exchange)
-			conn_doom(hub, conn, REASON_DRAIN);
-	}
-}
-
 static void on_signal(struct server *server)
 {
 	struct signalfd_siginfo info;
@@ -257,22 +246,10 @@ static void on_signal(struct server *server)
 		case SIGHUP: reload(server); break;
 		case SIGUSR2: upgrade_ask(server); break;
 		case SIGCHLD: upgrade_answered(server); break;
-		case SIGINT: drain(server, "interrupted"); break;
-		default: drain(server, "terminated"); break;
+		case SIGINT: drain_begin(server, "interrupted"); break;
+		default: drain_begin(server, "terminated"); break;
 		}
 	}
-}
-
-/* Tells the manager how we are, now and then. */
-static void report(struct server *server)
-{
-	const struct hub *hub = &server->hub;
-
-	if (hub->now_ms - server->status_ms < STATUS_EVERY_MS)
-		return;
-	server->status_ms = hub->now_ms;
-	systemd_notify(&server->systemd, "STATUS=%u clients, %u streams, %llu events published",
-		       hub->conns.count, hub->conns.streams, (unsigned long long)hub->stats.events);
 }
 
 static void on_event(struct server *server, struct loop_key key, uint32_t bits)
@@ -283,10 +260,8 @@ static void on_event(struct server *server, struct loop_key key, uint32_t bits)
 	case LOOP_CONN: request_event(hub, key.index, key.generation, bits); break;
 	case LOOP_LISTENER: listener_event(&server->listeners, key.index); break;
 	case LOOP_TICK: ticker_fire(&server->ticker, hub); break;
-	case LOOP_SWEEP:
-		if (sweep_fire(&server->sweep, hub))
-			report(server);
-		break;
+	case LOOP_SWEEP: sweep_fire(&server->sweep, hub); break;
+	case LOOP_PULSE: pulse_fire(&server->pulse, server); break;
 	case LOOP_METER: meter_fire(&server->meter, hub); break;
 	case LOOP_SIGNAL: on_signal(server); break;
 	case LOOP_STDIN: server->source.is_ready = true; break;
@@ -305,8 +280,7 @@ static bool turn_end(struct server *server)
 	more = listeners_accept(&server->listeners, hub);
 	sweep_wake(&server->sweep, hub);
 	meter_wake(&server->meter, hub);
-	if (hub->draining && (hub->conns.count == 0 || hub->now_ms >= server->drain_until_ms))
-		server->is_done = true;
+	drain_turn(server);
 	log_flush();
 	return more || hub->conns.agenda;
 }
@@ -322,11 +296,10 @@ static bool is_source_at_end(const struct server *server)
 /* How long to wait for the next event, or -1: only these have no descriptor to wake us. */
 static int patience_ms(const struct server *server)
 {
-	const struct hub *hub = &server->hub;
-	uint64_t left_ms = hub->draining ? server->drain_until_ms - hub->now_ms : CHECK_MS;
-
-	if (hub->draining || server->upgrade.child)
-		return left_ms < CHECK_MS ? (int)left_ms : CHECK_MS;
+	if (server->hub.draining)
+		return DRAIN_STEP_MS;
+	if (server->upgrade.child)
+		return UPGRADE_CHECK_MS;
 	return server->listeners.is_paused ? LISTENERS_PAUSE_MS : -1;
 }
 
@@ -348,8 +321,8 @@ int server_turn(struct server *server, int timeout_ms)
 	}
 	request_run_agenda(hub);
 	more = source_read(&server->source, hub);
-	if (is_source_at_end(server))
-		drain(server, "standard input has ended");
+	if (is_source_at_end(server) && !hub->draining)
+		drain_begin(server, "standard input has ended");
 	more |= turn_end(server);
 	stats_duration(&hub->stats.turn, clock_mono_ns() - begun_ns);
 	upgrade_check(server);
@@ -359,7 +332,6 @@ int server_turn(struct server *server, int timeout_ms)
 
 int server_run(struct server *server)
 {
-	struct hub *hub = &server->hub;
 	int more = 1;
 
 	while (!server->is_done) {
@@ -367,7 +339,5 @@ int server_run(struct server *server)
 		if (more < 0)
 			return fail("wait for events", more);
 	}
-	if (hub->conns.count > 0)
-		log_warning("%u connections were cut: --drain was over", hub->conns.count);
 	return 0;
 }

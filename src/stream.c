@@ -51,12 +51,13 @@ void stream_gap(const struct hub *hub, struct str from, const char *reason, stru
 void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out)
 {
 	uint64_t retry_ms = hub->config.retry_ms;
+	uint64_t spread_ms = hub->draining ? hub->config.drain_retry_ms : retry_ms;
 	struct buf text;
 
-	/* Spread over as long again, so that those who leave together do not return together. */
+	/* Spread, so that those who leave together do not return together. */
 	buf_init(&text, 64);
 	buf_addf(&text, "retry: %llu\n\n",
-		 (unsigned long long)(retry_ms + hub_random(hub, retry_ms + 1)));
+		 (unsigned long long)(retry_ms + hub_random(hub, spread_ms + 1)));
 	stream_frame(framing, buf_str(&text), out);
 	buf_done(&text);
 }

@@ -17,7 +17,11 @@
 
 #include "str.h"
 
-enum { MESSAGE_SIZE = 1024 };
+enum {
+	MESSAGE_SIZE = 1024,
+	PASSED_FIRST = 3,     /* of the descriptors that the manager passes */
+	PASSED_LIMIT = 65536, /* what it cannot mean to pass */
+};
 
 /* The address that name stands for: its length, or 0 if it is none that we speak. */
 static socklen_t address_of(struct str name, struct sockaddr_un *address)
@@ -66,6 +70,51 @@ static uint64_t watchdog_read(void)
 void systemd_init(struct systemd *systemd)
 {
 	*systemd = (struct systemd){ .notify_fd = notify_open(), .watchdog_ms = watchdog_read() };
+}
+
+/* How many descriptors the environment says are ours. */
+static uint64_t count_passed(void)
+{
+	uint64_t count, pid;
+
+	if (str_to_u64(str_of(getenv("LISTEN_PID")), UINT64_MAX, &pid) || pid != (uint64_t)getpid())
+		return 0;
+	return str_to_u64(str_of(getenv("LISTEN_FDS")), PASSED_LIMIT, &count) ? 0 : count;
+}
+
+void systemd_take(struct systemd_passed *passed)
+{
+	uint64_t count = count_passed();
+	struct str rest;
+
+	*passed = (struct systemd_passed){ .count = 0 };
+	if (count && getenv("LISTEN_FDNAMES"))
+		passed->text = strdup(getenv("LISTEN_FDNAMES"));
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	rest = str_of(passed->text);
+	for (uint64_t i = 0; i < count; i++) {
+		int fd = PASSED_FIRST + (int)i;
+		struct str name = { NULL, 0 };
+
+		str_cut(&rest, ':', &name);
+		if (passed->count == SYSTEMD_PASSED_MAX) {
+			close(fd);
+			continue;
+		}
+		passed->fds[passed->count] = fd;
+		passed->names[passed->count++] = name;
+	}
+}
+
+void systemd_passed_done(struct systemd_passed *passed)
+{
+	for (size_t i = 0; i < passed->count; i++)
+		if (passed->fds[i] >= 0)
+			close(passed->fds[i]);
+	free(passed->text);
+	*passed = (struct systemd_passed){ .count = 0 };
 }
 
 void systemd_done(struct systemd *systemd)

@@ -14,7 +14,7 @@ layers=$(
 		4 hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		4 longpoll
-		5 main server upgrade handover
+		5 main server upgrade handover drain pulse
 		5 confine
 	ROOMS
 )

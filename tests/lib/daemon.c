@@ -78,6 +78,28 @@ const char *daemon_file(struct daemon *d, const char *name, struct str bytes)
 	return path;
 }
 
+/* In the child: what a service manager would have set up. */
+static void prepare_service(const struct daemon *d)
+{
+	enum { ASIDE = 100 };
+	char text[32];
+
+	for (size_t i = 0; i < 4 && d->environment[i]; i++)
+		putenv((char *)(uintptr_t)d->environment[i]);
+	if (!d->passed_count)
+		return;
+	for (int i = 0; i < d->passed_count; i++)
+		dup2(d->passed[i], ASIDE + i);
+	for (int i = 0; i < d->passed_count; i++) {
+		dup2(ASIDE + i, STDERR_FILENO + 1 + i);
+		close(ASIDE + i);
+	}
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	setenv("LISTEN_PID", text, 1);
+	snprintf(text, sizeof(text), "%d", d->passed_count);
+	setenv("LISTEN_FDS", text, 1);
+}
+
 /* In the child: becomes the daemon. */
 static void become(const struct daemon *d, char **argv, int input, int log)
 {
@@ -93,6 +115,7 @@ static void become(const struct daemon *d, char **argv, int input, int log)
 	dup2(input, STDIN_FILENO);
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
+	prepare_service(d);
 	execv(argv[0], argv);
 	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);

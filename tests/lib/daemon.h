@@ -19,19 +19,22 @@
 enum { DEADLINE_MS = 30000 };
 
 struct daemon {
-	pid_t pid;          /* 0 when it is not running */
-	int log_fd;         /* its stdout and stderr */
-	int input_fd;       /* its stdin; -1 once closed */
-	int port;           /* of its first public TCP listener */
-	int control_port;   /* of its first TCP control listener, 0 = none */
-	const char *binary; /* to start; NULL = the usual one */
-	bool is_bare;       /* started with the given options and no defaults of ours */
-	int files_max;      /* RLIMIT_NOFILE to start it with, 0 = ours */
-	char dir[96];       /* its folder */
-	char *control;      /* path of its control socket */
-	char *paths[16];    /* what daemon_path() made */
-	size_t path_count;  /* how many */
-	struct buf log;     /* all it has said */
+	pid_t pid;                  /* 0 when it is not running */
+	int log_fd;                 /* its stdout and stderr */
+	int input_fd;               /* its stdin; -1 once closed */
+	int port;                   /* of its first public TCP listener */
+	int control_port;           /* of its first TCP control listener, 0 = none */
+	const char *binary;         /* to start; NULL = the usual one */
+	bool is_bare;               /* started with the given options and no defaults of ours */
+	const char *environment[4]; /* NAME=value, for it alone */
+	int passed[4];              /* descriptors that it gets as a manager passes them, … */
+	int passed_count;           /* … and how many */
+	int files_max;              /* RLIMIT_NOFILE to start it with, 0 = ours */
+	char dir[96];               /* its folder */
+	char *control;              /* path of its control socket */
+	char *paths[16];            /* what daemon_path() made */
+	size_t path_count;          /* how many */
+	struct buf log;             /* all it has said */
 };
 
 /* NULL-terminated options, as an argument. */

@@ -441,7 +441,8 @@ Test(config, what_can_change_while_running)
 					    "tick-interval", "tick-topic",   "tick-format",
 					    "cors-origin",   "head-timeout", "stall-timeout",
 					    "lag-max",       "max-body",     "max-clients-per-ip",
-					    "access-log",    "log-level",    "drain" };
+					    "access-log",    "log-level",    "drain",
+					    "drain-retry" };
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		cr_expect(option_find(str_of(fixed[i]))->at_start, "%s", fixed[i]);

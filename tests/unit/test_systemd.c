@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "systemd.h"
@@ -173,4 +174,51 @@ Test(systemd, watchdog)
 	cr_expect_eq(watchdog("", NULL), 0);
 	cr_expect_eq(watchdog("-5", NULL), 0);
 	cr_expect_eq(watchdog("5s", NULL), 0);
+}
+
+/* In a process of its own, since the numbers are the protocol's and the framework's, too. */
+static bool takes_what_was_passed(void)
+{
+	struct systemd_passed passed;
+	char pid[32];
+	bool good;
+
+	dup2(0, 3);
+	dup2(0, 4);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("LISTEN_PID", pid, 1);
+	setenv("LISTEN_FDS", "2", 1);
+	setenv("LISTEN_FDNAMES", "http:control", 1);
+	systemd_take(&passed);
+	good = passed.count == 2 && passed.fds[0] == 3 && passed.fds[1] == 4 &&
+	       str_eq(passed.names[0], STR("http")) && str_eq(passed.names[1], STR("control"));
+	passed.fds[0] = -1;
+	systemd_passed_done(&passed);
+	good &= fcntl(3, F_GETFD) >= 0 && fcntl(4, F_GETFD) < 0;
+	systemd_take(&passed);
+	return good && passed.count == 0;
+}
+
+Test(systemd, takes_what_was_passed_once)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(takes_what_was_passed() ? 0 : 1);
+	cr_assert(waitpid(child, &status, 0) == child);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+Test(systemd, leaves_what_was_passed_to_another)
+{
+	struct systemd_passed passed;
+
+	setenv("LISTEN_PID", "1", 1);
+	setenv("LISTEN_FDS", "1", 1);
+	systemd_take(&passed);
+	cr_expect_eq(passed.count, 0);
+	setenv("LISTEN_FDS", "-1", 1);
+	systemd_take(&passed);
+	cr_expect_eq(passed.count, 0);
 }

@@ -1,0 +1,30 @@
+/*
+ * drain: the daemon's orderly end.
+ *
+ * Listeners close at once; who has a connection still gets answers, and /healthz says 503. The
+ * streams end evenly over most of --drain, each with a time to come back that is spread over
+ * --drain-retry, so that their return is no storm either. What is left when --drain is over is cut.
+ */
+#ifndef DRAIN_H
+#define DRAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+
+struct drain {
+	uint64_t begun_ms, until_ms; /* monotonic */
+	uint64_t spread_ms;          /* from the first stream's end to the last one's */
+	uint32_t streams, ended;     /* at the beginning; and so far */
+	uint32_t slot;               /* to look at next */
+};
+
+/* Begins, for that reason. A second time: ends the daemon at once. */
+void drain_begin(struct server *server, const char *why);
+
+/* At the end of a turn while draining: ends those whose time has come, and the daemon after them.
+ */
+void drain_turn(struct server *server);
+
+#endif
