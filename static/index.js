@@ -1,56 +1,44 @@
-// Shows a stream of events: every one as a line of text, newest last. EventSource reconnects by
-// itself; where a proxy's answer made it give up, this page opens a new one that resumes.
-"use strict";
+// Shows a stream of events: every one as a line of text, newest last.
+import { describeRole, openStream } from "./stream.js";
 
 const LINES_MAX = 500;
-const REOPEN_MS = 5000;
 const clock = new Intl.DateTimeFormat([], {
 	hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
 
-const log = document.getElementById("sse-data");
-const state = document.getElementById("state");
-const count = document.getElementById("count");
-const last = document.getElementById("last");
+const element = (id) => document.getElementById(id);
+const log = element("sse-data");
 
 // What the page's own address asks for: ?topic=A&topic=B&event=TYPE.
 const query = new URLSearchParams(location.search);
-const topics = query.getAll("topic");
+const topics = query.getAll("topic").filter((topic) => topic !== "");
 const types = new Set(["message", "gap", ...query.getAll("event")]);
 
 let waiting = []; // lines to be shown with the next show(), the newest LINES_MAX
 let events = 0;
-let lastId = "";
+let aheadMs = 0; // how far the server's clock seems to be ahead of ours
 
-function streamUrl(parameters) {
+function streamUrl() {
 	const url = new URL("/sse", location);
 	for (const topic of topics)
 		url.searchParams.append("topic", topic);
-	for (const [name, value] of Object.entries(parameters))
-		url.searchParams.set(name, value);
 	return url;
 }
 
-function setState(name, words) {
-	if (state.dataset.state === name)
-		return;
-	state.dataset.state = name;
-	state.textContent = words;
-}
-
-function element(name, className, text) {
+function make(name, className, text) {
 	const made = document.createElement(name);
 	made.className = className;
 	made.textContent = text;
 	return made;
 }
 
-function line({ time, type, data }) {
-	const made = element("div", "event", "");
-	const when = element("time", "", clock.format(time));
+function line({ time, type, data, latency }) {
+	const made = make("div", "event", "");
+	const when = make("time", "", clock.format(time));
 	when.dateTime = time.toISOString();
 	made.dataset.type = type;
-	made.append(when, element("span", "type", type), element("span", "data", data));
+	made.append(when, make("span", "type", type), make("span", "data", data),
+		make("span", "latency", latency));
 	return made;
 }
 
@@ -64,40 +52,48 @@ function show() {
 		log.firstElementChild.remove();
 	if (atEnd)
 		log.scrollTop = log.scrollHeight;
-	count.textContent = events.toLocaleString();
-	last.textContent = clock.format(newest.time);
-	last.dateTime = newest.time.toISOString();
+	element("count").textContent = events.toLocaleString();
+	element("latency").textContent = newest.latency || "–";
+	element("last").textContent = element("last").title = source.lastEventId || "none yet";
+}
+
+// An id of the server begins with the time at which it was made. The first event of a stream is a
+// welcome with an older one.
+function latencyOf(id, now) {
+	const made = /^(\d{13})-\d+$/.exec(id);
+	if (!made || events === 0)
+		return "";
+	const ms = now - Number(made[1]);
+	aheadMs = Math.max(aheadMs, -ms);
+	return ms + aheadMs < 10000 ? `${ms + aheadMs} ms` : `${Math.round((ms + aheadMs) / 1000)} s`;
 }
 
 // A burst of events is shown at once: the browser stays quick however many there are.
 function receive(event) {
 	if (!(event instanceof MessageEvent))
 		return; // ?event=error: a lost connection is no event
+	const time = new Date();
+	const latency = latencyOf(event.lastEventId, time);
 	events++;
-	lastId = event.lastEventId || lastId;
 	if (waiting.length === 0)
 		setTimeout(show, 30);
-	waiting.push({ time: new Date(), type: event.type, data: event.data });
+	waiting.push({ time, type: event.type, data: event.data, latency });
 	if (waiting.length > LINES_MAX)
 		waiting.shift();
 }
 
-function open() {
-	const source = new EventSource(streamUrl(lastId ? { lastEventID: lastId } : {}));
-	source.onopen = () => setState("open", "open");
-	source.onerror = () => {
-		if (source.readyState === EventSource.OPEN)
-			return; // somebody published an event of type "error"
-		setState("lost", "lost, reconnecting");
-		if (source.readyState === EventSource.CLOSED)
-			setTimeout(open, REOPEN_MS * (1 + Math.random()));
-	};
-	for (const type of types)
-		source.addEventListener(type, receive);
+async function showConnection() {
+	const words = await describeRole(source);
+	element("role").textContent = element("role").title = words;
+	element("reconnects").textContent = source.reconnects;
 }
 
-const shown = streamUrl({});
-document.getElementById("stream").textContent = topics.length ? topics.join(", ") : "/sse";
-document.getElementById("address").textContent =
-	shown.search ? `'${shown.href}'` : shown.href;
-open();
+const source = openStream(streamUrl());
+for (const type of types)
+	source.addEventListener(type, receive);
+source.addEventListener("open", showConnection);
+setInterval(showConnection, 1000);
+
+element("topic").value = topics.length === 1 ? topics[0] : "";
+element("topic").placeholder = topics.join(", ") || "broadcast";
+element("address").textContent = topics.length ? `'${source.url}'` : source.url;

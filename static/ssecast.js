@@ -180,7 +180,7 @@ async function readStream(link) {
 	const fields = link.lastId ? { "Last-Event-ID": headerOf(link.lastId) } : {};
 	let events = [];
 
-	link.watch(FIRST_BYTE_MS);
+	link.watch(Math.min(FIRST_BYTE_MS, 2 * link.options.heartbeat || FIRST_BYTE_MS));
 	const response = await request(link, link.url, "text/event-stream", fields);
 	link.opened();
 	const parser = new EventStreamParser({
