@@ -3,6 +3,7 @@
  * context per test, which is as if it were a browser of its own: the tabs of one share what tabs of
  * a browser share.
  */
+import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before } from "node:test";
@@ -36,4 +37,22 @@ export async function open(context, url) {
 	page.on("pageerror", (error) => page.errors.push(String(error)));
 	await page.goto(url);
 	return page;
+}
+
+/* Shows the page in the windows that it is made for, and fails where it does not fit. */
+export async function portray(page, name) {
+	for (const colorScheme of ["light", "dark"]) {
+		for (const [width, height] of [[1280, 800], [390, 844]]) {
+			await page.emulateMedia({ colorScheme });
+			await page.setViewportSize({ width, height });
+			const size = await page.evaluate(() => [document.documentElement.scrollWidth,
+				document.documentElement.scrollHeight]);
+			assert.ok(size[0] <= width, `${width} by ${height}: it is ${size[0]} wide`);
+			assert.ok(width < 1000 || size[1] <= height, `it is ${size[1]} high`);
+			await page.screenshot({
+				path: join(BUILD, `${name}-${width}-${colorScheme}.png`),
+				fullPage: width < 1000,
+			});
+		}
+	}
 }
