@@ -37,8 +37,8 @@ endif
 COMPILE   = $(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) $(HARDEN) -MMD -MP $(CPPFLAGS)
 CRITERION = $(shell pkg-config --cflags criterion)
 LINK_TEST = $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs criterion)
-# The clock of the daemon that lives in a test is the test's.
-$(BUILD)/unit $(BUILD)/replay: LINK += -Wl,--wrap=clock_gettime
+# The daemon that lives in a test has the clock and the kernel that the test gives it.
+$(BUILD)/unit $(BUILD)/replay: LINK += -Wl,--wrap=clock_gettime,--wrap=sendmsg
 
 SOURCES  = $(wildcard src/*.c)
 UNITS    = $(wildcard tests/unit/*.c)

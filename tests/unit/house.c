@@ -4,6 +4,8 @@
 #include "house.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 
 #include "log.h"
 #include "options.h"
+#include "request.h"
 
 enum { ARGS_MAX = 32, TURNS_MAX = 100000, SLICES_MAX = 64 };
 
@@ -36,11 +39,66 @@ int __wrap_clock_gettime(clockid_t which, struct timespec *now)
 	return err;
 }
 
+size_t house_send_max;
+uint64_t house_random = 1;
+
+uint64_t house_choose(uint64_t n)
+{
+	/* A counter, well mixed. */
+	uint64_t x = house_random += 0x9e3779b97f4a7c15u;
+
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return (x ^ x >> 31) % n;
+}
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	size_t left = house_send_max ? house_choose(house_send_max) : 0;
+	struct iovec pieces[IOV_MAX];
+	struct msghdr less = *message;
+
+	if (!house_send_max)
+		return __real_sendmsg(fd, message, flags);
+	assert(message->msg_iovlen <= IOV_MAX);
+	less.msg_iov = pieces;
+	less.msg_iovlen = 0;
+	for (size_t i = 0; i < message->msg_iovlen && left; i++) {
+		struct iovec *piece = &pieces[less.msg_iovlen++];
+
+		*piece = message->msg_iov[i];
+		if (piece->iov_len > left)
+			piece->iov_len = left;
+		left -= piece->iov_len;
+	}
+	if (less.msg_iovlen == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return __real_sendmsg(fd, &less, flags);
+}
+
+void house_poke(struct house *house)
+{
+	struct hub *hub = &house->server.hub;
+
+	for (uint32_t slot = 1; slot < hub->conns.high; slot++) {
+		const struct conn *conn = conns_at(&hub->conns, slot);
+
+		if (conn->state != CONN_FREE)
+			request_event(hub, slot, conn->generation, EPOLLOUT);
+	}
+	house_turn(house);
+}
+
 void house_open(struct house *house, const char *const *options)
 {
-	char *argv[ARGS_MAX] = { "house", "--tick-interval", "0" };
+	char *argv[ARGS_MAX] = { "house", "--tick-interval", "0", "--max-clients", "100" };
 	struct config config;
-	int argc = 3, err;
+	int argc = 5, err;
 
 	for (; *options && argc < ARGS_MAX; options++)
 		argv[argc++] = (char *)(uintptr_t)*options;
@@ -104,6 +162,8 @@ void house_sweep(struct house *house)
 	for (int slices = 0; slices < SLICES_MAX && sweep->running; slices++) {
 		loop_set_timer(sweep->timer_fd, 1, 0);
 		house_turn(house);
+		if (sweep->at == 1)
+			break;
 	}
 }
 

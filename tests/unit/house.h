@@ -2,8 +2,9 @@
  * house: the whole daemon in this process, driven turn by turn: for the model test and for fuzzing.
  *
  * It has no listener: clients come in over socketpairs. Its clocks are the machine's plus offsets
- * that the test sets (the binary is linked with --wrap=clock_gettime). It asserts and never uses
- * Criterion, so that a fuzz target can live in it.
+ * that the test sets, and the kernel can be made to take less than it is given (the binary is
+ * linked with --wrap=clock_gettime and --wrap=sendmsg). It asserts and never uses Criterion, so
+ * that a fuzz target can live in it.
  */
 #ifndef HOUSE_H
 #define HOUSE_H
@@ -16,6 +17,19 @@ struct house {
 
 /* Milliseconds that both clocks, and the real clock beyond that, are ahead of the machine's. */
 extern int64_t house_ahead_ms, house_step_ms;
+
+/*
+ * Bytes that the kernel takes of the next sendmsg() are a number below this, by house_random; 0 =
+ * as many as it likes. It does not tell when it would take more: house_poke() does.
+ */
+extern size_t house_send_max;
+extern uint64_t house_random;
+
+/* A number below n, from house_random. */
+uint64_t house_choose(uint64_t n);
+
+/* Tells every conn that it can be written to. */
+void house_poke(struct house *house);
 
 /* Starts it with these options, NULL-terminated. */
 void house_open(struct house *house, const char *const *options);
