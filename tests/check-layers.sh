@@ -13,6 +13,7 @@ layers=$(
 		2 sandbox
 		4 hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
+		1 ipnet forwarded proxyproto
 		4 longpoll
 		5 main server upgrade handover drain pulse
 		5 confine
