@@ -58,6 +58,8 @@ enum conn_flag {
 	CONN_HUNG_UP = 1 << 9,  /* the client has shut its end; what it sent may be unread */
 	CONN_SERVED = 1 << 10,  /* has had an answer: it may be idle for a while */
 	CONN_BACKLOG = 1 << 11, /* has sent more requests than one turn takes */
+	CONN_PREFACE = 1 << 12, /* its first bytes are a PROXY header, which has not come yet */
+	CONN_TRUSTED = 1 << 13, /* a proxy's: each request says for whom it is */
 };
 
 struct conn {
@@ -68,7 +70,7 @@ struct conn {
 	uint8_t reason;    /* enum stats_reason, once it is known why it will end */
 	uint32_t exchange; /* 0 = none borrowed */
 	uint32_t next;     /* on the agenda, or in the free list */
-	uint32_t peer;     /* 0 = none: a unix socket */
+	uint32_t peer;     /* 0 = none: a unix socket, or a proxy that asks for nobody now */
 	uint32_t audience; /* of a stream; 0 = none */
 	uint32_t place;    /* of a live stream, in its audience's array */
 	uint64_t cursor;   /* of a walking stream: the next record to look at */
@@ -138,10 +140,20 @@ uint32_t conns_slot(const struct conns *conns, const struct conn *conn);
 struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags);
 
 /*
- * Takes an accepted descriptor into the table and the loop. flags: CONN_CONTROL. Decides whether it
- * is over a limit. 0; -ENFILE if the table is full, or -errno: fd has been closed then.
+ * Takes an accepted descriptor into the table and the loop. flags: CONN_CONTROL, CONN_PREFACE.
+ * Decides whether it is over a limit. 0; -ENFILE if the table is full, or -errno: fd has been
+ * closed then.
  */
 int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags);
+
+/* Where the conn comes from, as the kernel or a PROXY header says: a client, or a trusted proxy. */
+void conn_comes_from(struct hub *hub, struct conn *conn, const struct in6_addr *ip);
+
+/*
+ * For whom a conn is there from now on; all zeros for nobody. Counts it for that address, and
+ * decides whether this is one too many.
+ */
+void conn_serves(struct hub *hub, struct conn *conn, const struct in6_addr *ip);
 
 /* The conn will be closed at the end of the turn; leaves its audience now. Safe to repeat. */
 void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason);

@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "conn.h"
+#include "ipnet.h"
 #include "log.h"
 #include "loop.h"
 #include "ring.h"
@@ -26,6 +27,7 @@ struct hub {
 	struct listeners *listeners; /* owned by the server */
 	struct staticfiles *files;   /* owned by the server */
 	struct secrets secrets;      /* who may publish and subscribe */
+	struct ipnets trusted;       /* --trusted-proxy */
 	uint64_t now_ms;             /* monotonic, of this turn */
 	uint64_t clients_max;        /* --max-clients, or less if descriptors are fewer */
 	uint64_t random;             /* state of hub_random(): for jitter only */
@@ -37,6 +39,9 @@ struct hub {
 
 /* A number from 0 to n-1 (n > 0), for spreading things in time; not for secrets. */
 uint64_t hub_random(struct hub *hub, uint64_t n);
+
+/* Reads --trusted-proxy of its configuration. */
+void hub_trust(struct hub *hub);
 
 /* Fills in what is true now. */
 void hub_gauges(const struct hub *hub, struct stats_gauges *gauges);

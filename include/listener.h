@@ -10,6 +10,7 @@
 struct listener {
 	int fd;
 	bool is_control;
+	uint16_t flags;    /* of its conns: CONN_CONTROL, CONN_PREFACE (ADDR,proxy) */
 	bool is_waiting;   /* connections may wait to be accepted */
 	char *unlink_path; /* of a unix socket that we made; owned; removed at the end */
 	char *address;     /* as the configuration has it; owned */

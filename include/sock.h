@@ -9,10 +9,11 @@
 
 #include "buf.h"
 
-/* An address as written: `3000`, `host:3000`, `[::1]:3000`, `unix:/path`. */
+/* An address as written: `3000`, `host:3000`, `[::1]:3000`, `unix:/path`; `,proxy` behind it. */
 struct sock_address {
 	bool is_unix;
-	char host[256]; /* of TCP; "" = every address */
+	bool has_header; /* each connection begins with a PROXY header */
+	char host[256];  /* of TCP; "" = every address */
 	char port[6];
 	char path[108]; /* of unix; a leading '@' is the abstract namespace */
 };
@@ -38,6 +39,9 @@ struct sockaddr_storage;
 
 /* The address of an accepted socket's peer; IPv4 mapped to ::ffff:a.b.c.d, unix all zero. */
 struct in6_addr sock_peer_ip(const struct sockaddr_storage *from);
+
+/* The same of a connected socket: false if it is connected no more. */
+bool sock_peer(int fd, struct in6_addr *ip);
 
 /* Appends such an address: `192.0.2.7`, `2001:db8::7`, or `unix`. */
 void sock_ip_write(const struct in6_addr *ip, struct buf *out);

@@ -148,13 +148,23 @@ static void slot_give_back(struct conns *conns, struct conn *conn)
 	conns->count--;
 }
 
-static bool is_over_limit(const struct hub *hub, const struct conn *conn)
+void conn_serves(struct hub *hub, struct conn *conn, const struct in6_addr *ip)
 {
 	uint64_t per_ip = hub->config.clients_per_ip_max;
+	struct peers *peers = &hub->conns.peers;
 
-	if (hub->conns.count > hub->clients_max)
-		return true;
-	return per_ip && conn->peer && peers_conns(&hub->conns.peers, conn->peer) > per_ip;
+	peers_leave(peers, conn->peer);
+	conn->peer = IN6_IS_ADDR_UNSPECIFIED(ip) ? 0 : peers_enter(peers, ip);
+	if (per_ip && peers_conns(peers, conn->peer) > per_ip && !(conn->flags & CONN_CONTROL))
+		conn->flags |= CONN_OVER_LIMIT;
+}
+
+void conn_comes_from(struct hub *hub, struct conn *conn, const struct in6_addr *ip)
+{
+	if (ipnets_have(&hub->trusted, ip))
+		conn->flags |= CONN_TRUSTED;
+	else
+		conn_serves(hub, conn, ip);
 }
 
 struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags)
@@ -168,9 +178,9 @@ struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint
 		.fd = fd, .generation = conn->generation, .flags = flags, .state = CONN_HEAD
 	};
 	conn_touch(hub, conn);
-	if (!IN6_IS_ADDR_UNSPECIFIED(ip))
-		conn->peer = peers_enter(&conns->peers, ip);
-	if (!(flags & CONN_CONTROL) && is_over_limit(hub, conn))
+	if (!(flags & CONN_PREFACE))
+		conn_comes_from(hub, conn, ip);
+	if (!(flags & CONN_CONTROL) && conns->count > hub->clients_max)
 		conn->flags |= CONN_OVER_LIMIT;
 	return conn;
 }
@@ -336,9 +346,14 @@ void conn_release(struct hub *hub, struct conn *conn)
 
 void conn_name(const struct hub *hub, const struct conn *conn, struct buf *out)
 {
-	const struct in6_addr nobody = IN6ADDR_ANY_INIT;
+	struct in6_addr ip = IN6ADDR_ANY_INIT;
 
-	sock_ip_write(conn->peer ? &hub->conns.peers.table[conn->peer].ip : &nobody, out);
+	if (conn->peer)
+		ip = hub->conns.peers.table[conn->peer].ip;
+	if (conn->peer || sock_peer(conn->fd, &ip))
+		sock_ip_write(&ip, out);
+	else
+		buf_add(out, STR("somebody who is gone"));
 }
 
 static uint32_t mapped(const uint32_t *map, uint32_t count, uint32_t old)

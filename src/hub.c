@@ -18,6 +18,18 @@ uint64_t hub_random(struct hub *hub, uint64_t n)
 	return (x * 2685821657736338717u >> 11) % n;
 }
 
+void hub_trust(struct hub *hub)
+{
+	const struct config_list *list = &hub->config.trusted_proxy;
+	struct ipnets *trusted = &hub->trusted;
+
+	_Static_assert((int)CONFIG_LIST_MAX <= (int)IPNETS_MAX, "a place for each");
+	trusted->count = 0;
+	for (size_t i = 0; i < list->count; i++)
+		trusted->count +=
+			!ipnet_parse(str_of(list->items[i]), &trusted->nets[trusted->count]);
+}
+
 void hub_gauges(const struct hub *hub, struct stats_gauges *gauges)
 {
 	const struct ring_header *ring = hub->ring.header;

@@ -30,6 +30,16 @@ static int fail(const char *text, int err)
 	return err;
 }
 
+/* Of the connections that come in there. */
+static uint16_t conn_flags(const char *text, bool is_control)
+{
+	struct sock_address address;
+
+	if (is_control)
+		return CONN_CONTROL;
+	return !sock_parse(text, &address) && address.has_header ? CONN_PREFACE : 0;
+}
+
 static int listener_open(struct listeners *listeners, struct hub *hub, const char *text,
 			 bool is_control)
 {
@@ -43,7 +53,13 @@ static int listener_open(struct listeners *listeners, struct hub *hub, const cha
 		log_error("cannot listen on '%s': %s", text, wrong);
 		return -EINVAL;
 	}
-	*listener = (struct listener){ .is_control = is_control };
+	if (is_control && address.has_header) {
+		log_error("cannot listen on '%s': no balancer belongs before a control listener",
+			  text);
+		return -EINVAL;
+	}
+	*listener = (struct listener){ .is_control = is_control,
+				       .flags = conn_flags(text, is_control) };
 	listener->fd = sock_listen(&address, hub->config.sndbuf_bytes);
 	if (listener->fd < 0)
 		return fail(text, listener->fd);
@@ -79,6 +95,7 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 		    loop_add(&hub->loop, old->fd, EPOLLIN, key))
 			continue;
 		sock_prepare(old->fd, hub->config.sndbuf_bytes);
+		old->flags = conn_flags(text, is_control);
 		listeners->items[listeners->count++] = *old;
 		*old = (struct listener){ .fd = -1 };
 		return true;
@@ -222,7 +239,7 @@ static bool accept_one(struct listeners *listeners, struct listener *listener, s
 	}
 	hub->stats.accepts++;
 	ip = sock_peer_ip(&from);
-	err = conn_open(hub, fd, &ip, listener->is_control ? CONN_CONTROL : 0);
+	err = conn_open(hub, fd, &ip, listener->flags);
 	if (err) {
 		hub->stats.disconnects[REASON_ERROR]++;
 		pause_accepting(listeners, hub, strerror(-err));

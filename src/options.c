@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "httpvalue.h"
+#include "ipnet.h"
 #include "log.h"
 #include "sse.h"
 
@@ -55,6 +56,13 @@ static bool is_wall(struct str text)
 	       str_eq(text, STR("system-calls")) || str_eq(text, STR("all"));
 }
 
+static bool is_network(struct str text)
+{
+	struct ipnet net;
+
+	return !ipnet_parse(text, &net);
+}
+
 /* Set by hand, to be read as a table. */
 /* clang-format off */
 
@@ -85,6 +93,9 @@ const struct option option_table[] = {
 	{ .name = "cors-origin", LIST(cors_origin, 0, 1024), .initial = "*",
 	  .check = is_origin, .expect = "* or an origin such as https://example.org",
 	  .metavar = "ORIGIN", .help = "whose pages may read; repeatable" },
+	{ .name = "trusted-proxy", LIST(trusted_proxy, 0, 64),
+	  .check = is_network, .expect = "an address, a network such as 10.0.0.0/8, or unix",
+	  .metavar = "NET", .help = "believe its X-Forwarded-For; repeatable" },
 	{ .name = "public-stats", FLAG(public_stats),
 	  .help = "let everybody subscribe to $stats" },
 

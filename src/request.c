@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "forwarded.h"
 #include "longpoll.h"
 #include "own.h"
+#include "proxyproto.h"
 #include "publish.h"
 #include "reply.h"
 #include "route.h"
@@ -22,6 +24,7 @@ enum {
 	READS_PER_TURN = 4,           /* of one conn: CONN_INPUT_BYTES each at the most */
 	HEADS_PER_TURN = 512,         /* of one conn */
 	ANSWERS_TOGETHER = 64 * 1024, /* bytes of pipelined answers that wait for each other */
+	REFUSALS_LOGGED = 10,         /* in ten seconds */
 };
 
 /* The response is complete: the next request, or the end. */
@@ -32,6 +35,8 @@ static void reply_finished(struct hub *hub, struct conn *conn)
 	conn_touch(hub, conn);
 	conn->flags |= CONN_SERVED;
 	if (exchange->keep_alive) {
+		if (conn->flags & CONN_TRUSTED)
+			conn_serves(hub, conn, &in6addr_any);
 		exchange_next(exchange);
 		conn->state = CONN_HEAD;
 		return;
@@ -139,6 +144,7 @@ static size_t head_step(struct hub *hub, struct conn *conn, struct str bytes)
 {
 	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
 	struct http_request request;
+	struct in6_addr client;
 	const char *why = NULL;
 	size_t head_len;
 	int status;
@@ -162,10 +168,34 @@ static size_t head_step(struct hub *hub, struct conn *conn, struct str bytes)
 	exchange->keep_alive = request.keep_alive && !hub->draining;
 	exchange->is_head = request.method == HTTP_HEAD;
 	exchange->is_http10 = request.minor == 0;
+	if (conn->flags & CONN_TRUSTED && forwarded_for(&request, &hub->trusted, &client))
+		conn_serves(hub, conn, &client);
 	route_request(hub, conn, &request);
 	if (conn->state == CONN_HEAD)
 		request_begin(hub, conn, &request);
 	return head_len;
+}
+
+/* Takes the PROXY header out of bytes: how many were used, 0 if it is not complete. */
+static size_t preface_step(struct hub *hub, struct conn *conn, struct str bytes)
+{
+	struct in6_addr ip;
+	size_t len;
+	int err = proxyproto_read(bytes, &len, &ip);
+
+	if (err == -EAGAIN)
+		return 0;
+	if (err) {
+		if (log_allow(&hub->cut_log, hub->now_ms, REFUSALS_LOGGED, "connections"))
+			log_warning("a connection to a listener with ,proxy has no PROXY header");
+		conn_doom(hub, conn, REASON_REFUSED);
+		return bytes.n;
+	}
+	conn->flags &= (uint16_t)~CONN_PREFACE;
+	/* A balancer that asks for itself is known by its socket. */
+	if (!IN6_IS_ADDR_UNSPECIFIED(&ip) || sock_peer(conn->fd, &ip))
+		conn_comes_from(hub, conn, &ip);
+	return len;
 }
 
 /* Takes a piece of body out of bytes: how many were used. */
@@ -213,8 +243,11 @@ static size_t input_use(struct hub *hub, struct conn *conn, struct str bytes)
 			conn_later(hub, conn, CONN_BACKLOG);
 			break;
 		}
-		used = conn->state == CONN_HEAD ? head_step(hub, conn, rest)
-						: body_step(hub, conn, rest);
+		if (conn->flags & CONN_PREFACE)
+			used = preface_step(hub, conn, rest);
+		else
+			used = conn->state == CONN_HEAD ? head_step(hub, conn, rest)
+							: body_step(hub, conn, rest);
 		total += used;
 	}
 	return total;

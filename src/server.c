@@ -167,6 +167,7 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	server->meter.timer_fd = server->pulse.timer_fd = -1;
 	server->files.root_fd = hub->loop.epoll_fd = hub->ring.fd = hub->conns.fd = -1;
 	hub->config = *config;
+	hub_trust(hub);
 	hub->clients_max = clients_max;
 	hub->listeners = &server->listeners;
 	hub->files = &server->files;
@@ -233,6 +234,7 @@ static void reload(struct server *server)
 	while (str_cut(&rest, '\n', &line) && line.n)
 		log_warning("%.*s", STR_ARG(line));
 	secrets_read(&hub->secrets, &hub->config);
+	hub_trust(hub);
 	ticker_set(&server->ticker, hub);
 	buf_done(&kept);
 }

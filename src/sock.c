@@ -41,9 +41,15 @@ static const char *parse_unix(struct str path, struct sock_address *address)
 
 const char *sock_parse(const char *text, struct sock_address *address)
 {
+	const struct str header = STR(",proxy");
 	struct str s = str_of(text), host = { NULL, 0 }, port = s;
 
 	*address = (struct sock_address){ 0 };
+	if (s.n >= header.n && str_eq(str_from(s, s.n - header.n), header)) {
+		address->has_header = true;
+		s.n -= header.n;
+		port = s;
+	}
 	if (str_starts(s, STR("unix:")))
 		return parse_unix(str_from(s, 5), address);
 	for (size_t i = s.n; i-- > 0;) {
@@ -227,6 +233,17 @@ struct in6_addr sock_peer_ip(const struct sockaddr_storage *from)
 		memcpy(&ip.s6_addr[12], &((const struct sockaddr_in *)from)->sin_addr, 4);
 	}
 	return ip;
+}
+
+bool sock_peer(int fd, struct in6_addr *ip)
+{
+	struct sockaddr_storage from = { 0 };
+	socklen_t len = sizeof(from);
+
+	if (getpeername(fd, (struct sockaddr *)&from, &len) < 0)
+		return false;
+	*ip = sock_peer_ip(&from);
+	return true;
 }
 
 void sock_ip_write(const struct in6_addr *ip, struct buf *out)

@@ -107,6 +107,8 @@ static const char *other_value(const struct option *option)
 	case VALUE_LIST:
 		if (strcmp(option->name, "unconfined") == 0)
 			return "files";
+		if (strcmp(option->name, "trusted-proxy") == 0)
+			return "10.0.0.0/8";
 		return option->check ? "https://example.org" : "unix:/tmp/some where";
 	case VALUE_BOOL: return option->words[1];
 	case VALUE_WORD: return strcmp(option->name, "stdin") == 0 ? "ndjson" : option->words[4];

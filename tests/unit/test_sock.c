@@ -37,6 +37,24 @@ Test(sock, addresses_are_understood)
 	}
 }
 
+Test(sock, proxy_behind_an_address_asks_for_a_header)
+{
+	struct sock_address address;
+
+	cr_assert_null(sock_parse("[::1]:3000,proxy", &address));
+	cr_assert(address.has_header);
+	cr_assert_str_eq(address.host, "::1");
+	cr_assert_str_eq(address.port, "3000");
+	cr_assert_null(sock_parse("unix:/run/x,proxy", &address));
+	cr_assert(address.has_header);
+	cr_assert_str_eq(address.path, "/run/x");
+	cr_assert_null(sock_parse("unix:/run/proxy", &address));
+	cr_assert(!address.has_header);
+	cr_assert_not_null(sock_parse(",proxy", &address));
+	cr_assert_not_null(sock_parse("3000,Proxy", &address));
+	cr_assert_not_null(sock_parse("3000,proxy,proxy", &address));
+}
+
 Test(sock, other_texts_are_refused)
 {
 	static const char *const bad[] = { "",        "http",   "127.0.0.1",  "127.0.0.1:",
