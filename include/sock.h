@@ -25,7 +25,8 @@ const char *sock_parse(const char *text, struct sock_address *address);
  * Opens a listening socket: non-blocking, with what accepted sockets inherit from it (TCP_NODELAY,
  * keep-alive probes, the send buffer of sndbuf_bytes where that is not 0). A unix socket gets mode
  * 0660; a dead one that is in the way is replaced, a living one is not.
- * Returns the descriptor, or -errno (-EADDRINUSE; -ENOENT if the host has no address).
+ * Returns the descriptor, or -errno (-EADDRINUSE; -EEXIST if something else than a socket is in the
+ * way; -ENOENT if the host has no address, or the unix socket no folder).
  */
 int sock_listen(const struct sock_address *address, uint64_t sndbuf_bytes);
 

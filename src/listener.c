@@ -19,14 +19,22 @@
 
 enum { ACCEPTS_PER_TURN = 512 };
 
+static const char *why_not(const char *text, int err)
+{
+	switch (-err) {
+	case EADDRINUSE: return "another program listens there already";
+	case EADDRNOTAVAIL: return "this machine does not have that address";
+	case EEXIST: return "there is something else than a socket";
+	case ENOENT:
+		return str_starts(str_of(text), STR("unix:")) ? "its folder does not exist"
+							      : "the host has no address";
+	default: return strerror(-err);
+	}
+}
+
 static int fail(const char *text, int err)
 {
-	if (err == -EADDRINUSE)
-		log_error("cannot listen on %s: another program listens there already", text);
-	else if (err == -ENOENT)
-		log_error("cannot listen on %s: the host has no address", text);
-	else
-		log_error("cannot listen on %s: %s", text, strerror(-err));
+	log_error("cannot listen on %s: %s", text, why_not(text, err));
 	return err;
 }
 
@@ -190,10 +198,11 @@ void listeners_done(struct listeners *listeners)
 	for (uint32_t i = 0; i < listeners->count; i++) {
 		struct listener *listener = &listeners->items[i];
 
-		if (listener->fd >= 0)
-			close(listener->fd);
+		/* In this order: a closed one could be replaced by another program's. */
 		if (listener->unlink_path)
 			unlink(listener->unlink_path);
+		if (listener->fd >= 0)
+			close(listener->fd);
 		free(listener->unlink_path);
 		free(listener->address);
 	}

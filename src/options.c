@@ -12,6 +12,7 @@
 #include "httpvalue.h"
 #include "ipnet.h"
 #include "log.h"
+#include "sock.h"
 #include "sse.h"
 
 enum {
@@ -20,11 +21,23 @@ enum {
 	CLIENTS_MAX = 10000000,
 	TOPICS_MAX = 100000000,
 	PATH_BYTES_MAX = 4095,
+	ADDRESS_BYTES_MAX = 511,
 };
 
 #define YEAR ((uint64_t)YEAR_HOURS * 3600 * 1000)
 #define KIB  ((uint64_t)1 << 10)
 #define GIB  ((uint64_t)1 << 30)
+
+static bool is_address(struct str text)
+{
+	struct sock_address address;
+	char copy[ADDRESS_BYTES_MAX + 1] = "";
+
+	if (text.n > ADDRESS_BYTES_MAX)
+		return false;
+	memcpy(copy, text.p, text.n);
+	return !sock_parse(copy, &address);
+}
 
 static bool is_topic(struct str text)
 {
@@ -81,10 +94,11 @@ static bool is_network(struct str text)
 
 const struct option option_table[] = {
 	{ .group = "Listening",
-	  .name = "listen", LIST(listen, 1, PATH_BYTES_MAX), .initial = "127.0.0.1:3000",
+	  .name = "listen", LIST(listen, 1, ADDRESS_BYTES_MAX), .initial = "127.0.0.1:3000",
+	  .check = is_address,
 	  .expect = ADDRESS_EXPECTED, .metavar = "ADDR", .at_start = true,
 	  .help = "serve everybody here; repeatable" },
-	{ .name = "control", LIST(control, 0, PATH_BYTES_MAX),
+	{ .name = "control", LIST(control, 0, ADDRESS_BYTES_MAX), .check = is_address,
 	  .expect = ADDRESS_EXPECTED, .metavar = "ADDR", .at_start = true,
 	  .help = "publish and measure here; repeatable" },
 	{ .name = "root", TEXT(root, 1, PATH_BYTES_MAX),

@@ -101,21 +101,25 @@ static socklen_t unix_name(const char *path, struct sockaddr_un *name)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 }
 
-/* Whether a socket file lies at that path that nobody answers on any more. */
-static bool is_dead_socket(const char *path, const struct sockaddr_un *name, socklen_t name_len)
+/* Removes the socket that nobody answers on any more, if one lies at that path. 0 or -EEXIST. */
+static int clear_path(const char *path, const struct sockaddr_un *name, socklen_t name_len)
 {
 	struct stat st;
 	bool dead;
 	int fd;
 
-	if (path[0] == '@' || lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return false;
+	if (path[0] == '@' || lstat(path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return false;
+		return 0;
 	dead = connect(fd, (const struct sockaddr *)name, name_len) < 0 && errno == ECONNREFUSED;
 	close(fd);
-	return dead;
+	if (dead)
+		unlink(path);
+	return 0;
 }
 
 /* Binds fd and listens; on failure closes it. Returns fd or -errno. */
@@ -134,10 +138,10 @@ static int listen_unix(const char *path, uint64_t sndbuf_bytes)
 	struct sockaddr_un name;
 	socklen_t name_len = unix_name(path, &name);
 	mode_t mask;
-	int fd;
+	int fd = clear_path(path, &name, name_len);
 
-	if (is_dead_socket(path, &name, name_len))
-		unlink(path);
+	if (fd < 0)
+		return fd;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;

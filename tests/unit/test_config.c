@@ -109,7 +109,8 @@ static const char *other_value(const struct option *option)
 			return "files";
 		if (strcmp(option->name, "trusted-proxy") == 0)
 			return "10.0.0.0/8";
-		return option->check ? "https://example.org" : "unix:/tmp/some where";
+		return strcmp(option->metavar, "ADDR") == 0 ? "unix:/tmp/some where"
+							    : "https://example.org";
 	case VALUE_BOOL: return option->words[1];
 	case VALUE_WORD: return strcmp(option->name, "stdin") == 0 ? "ndjson" : option->words[4];
 	case VALUE_ANSWER: break;
@@ -237,7 +238,7 @@ Test(config, lists)
 	cr_expect_eq(o.result, CONFIG_RUN, "%s", o.err);
 	cr_expect_eq(o.config.listen.count, CONFIG_LIST_MAX);
 	outcome_done(&o);
-	n += (size_t)sprintf(text + n, "listen x\n");
+	n += (size_t)sprintf(text + n, "listen 64\n");
 	expect_fault(read_file_text(text, n), ":65: listen", "64");
 }
 
