@@ -92,6 +92,7 @@ struct conns {
 	uint32_t high;      /* slots ever used, 0 included: where the sweep ends */
 	uint32_t free;      /* first of the free list */
 	uint32_t count;     /* conns that are not free */
+	uint32_t refused;   /* of them, those that are over a limit */
 	uint32_t streams;   /* of them, subscribers */
 	uint32_t live;      /* of those, live */
 	uint32_t agenda;    /* first conn to be visited in the next turn */

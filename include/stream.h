@@ -51,6 +51,12 @@ uint64_t stream_lag(const struct hub *hub, const struct conn *conn);
  */
 bool stream_is_too_slow(struct hub *hub, struct conn *conn, enum stats_reason *reason);
 
+/*
+ * Answers a request for a stream that there is no room for, for that reason: a browser gives up for
+ * good on anything but 200, so it gets a stream that says when to come back, and ends.
+ */
+void stream_refuse(struct hub *hub, struct conn *conn, enum stats_reason reason);
+
 /* Appends text as stream bytes of that audience's framing: as one chunk, or bare. */
 void stream_frame(enum topic_framing framing, struct str text, struct buf *out);
 

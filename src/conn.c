@@ -141,11 +141,19 @@ static struct conn *slot_take(struct conns *conns)
 
 static void slot_give_back(struct conns *conns, struct conn *conn)
 {
+	conns->refused -= !!(conn->flags & CONN_OVER_LIMIT);
 	*conn = (struct conn){ .fd = -1,
 			       .generation = (conn->generation + 1) & LOOP_GENERATION_MASK,
 			       .next = conns->free };
 	conns->free = conns_slot(conns, conn);
 	conns->count--;
+}
+
+/* It is only there to be told so: it takes nobody's place. */
+static void turn_away(struct conns *conns, struct conn *conn)
+{
+	conns->refused += !(conn->flags & CONN_OVER_LIMIT);
+	conn->flags |= CONN_OVER_LIMIT;
 }
 
 void conn_serves(struct hub *hub, struct conn *conn, const struct in6_addr *ip)
@@ -156,7 +164,7 @@ void conn_serves(struct hub *hub, struct conn *conn, const struct in6_addr *ip)
 	peers_leave(peers, conn->peer);
 	conn->peer = IN6_IS_ADDR_UNSPECIFIED(ip) ? 0 : peers_enter(peers, ip);
 	if (per_ip && peers_conns(peers, conn->peer) > per_ip && !(conn->flags & CONN_CONTROL))
-		conn->flags |= CONN_OVER_LIMIT;
+		turn_away(&hub->conns, conn);
 }
 
 void conn_comes_from(struct hub *hub, struct conn *conn, const struct in6_addr *ip)
@@ -180,8 +188,8 @@ struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint
 	conn_touch(hub, conn);
 	if (!(flags & CONN_PREFACE))
 		conn_comes_from(hub, conn, ip);
-	if (!(flags & CONN_CONTROL) && conns->count > hub->clients_max)
-		conn->flags |= CONN_OVER_LIMIT;
+	if (!(flags & CONN_CONTROL) && conns->count - conns->refused > hub->clients_max)
+		turn_away(conns, conn);
 	return conn;
 }
 
@@ -391,6 +399,7 @@ static bool take_over(struct hub *hub, struct conn *conn, const struct conns_map
 	peers_again(&conns->peers, conn->peer);
 	conn->exchange = mapped(maps->exchanges, maps->exchange_count, conn->exchange);
 	conns->count++;
+	conns->refused += !!(conn->flags & CONN_OVER_LIMIT);
 	if (conn->state > CONN_LINGER || conn->reason >= REASON_COUNT ||
 	    (had_exchange && !conn->exchange) || (had_peer && !conn->peer))
 		return false;

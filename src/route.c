@@ -179,27 +179,16 @@ static bool is_from_elsewhere(const struct http_request *request)
 	return !str_eq_nocase(host, request->host) || !is_fixed_host(host);
 }
 
-/*
- * There is no room. A browser gives a stream up for good on anything but 200: so it gets one, that
- * ends at once and says when to come back.
- */
 static void answer_no_room(struct hub *hub, struct conn *conn, const struct route *route,
 			   const struct http_request *request)
 {
-	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
-	enum topic_framing framing = exchange->is_http10 ? TOPIC_PLAIN : TOPIC_CHUNKED;
-
-	conn->reason = REASON_OVER_LIMIT;
-	exchange->keep_alive = false;
-	if (route->counted != ROUTE_STREAM || request->method != HTTP_GET ||
-	    subscribe_is_poll(request)) {
-		reply_text(hub, conn, 503, "There is no room for another client.");
+	if (route->counted == ROUTE_STREAM && request->method == HTTP_GET &&
+	    !subscribe_is_poll(request)) {
+		stream_refuse(hub, conn, REASON_OVER_LIMIT);
 		return;
 	}
-	reply_stream_head(hub, conn);
-	stream_retry(hub, framing, &exchange->out);
-	if (framing == TOPIC_CHUNKED)
-		buf_add(&exchange->out, STR("0\r\n\r\n"));
+	conn->reason = REASON_OVER_LIMIT;
+	reply_refuse(hub, conn, 503, "There is no room for another client.");
 }
 
 static void note_line(struct hub *hub, struct exchange *exchange,

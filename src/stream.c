@@ -10,6 +10,7 @@
 
 #include "broadcast.h"
 #include "own.h"
+#include "reply.h"
 
 enum {
 	WALK_PIECES = 64,        /* of an iovec */
@@ -247,6 +248,14 @@ bool stream_is_too_slow(struct hub *hub, struct conn *conn, enum stats_reason *r
 	return false;
 }
 
+/* When to come back, and the end. */
+static void say_farewell(struct hub *hub, enum topic_framing framing, struct buf *out)
+{
+	stream_retry(hub, framing, out);
+	if (framing == TOPIC_CHUNKED)
+		buf_add(out, STR("0\r\n\r\n"));
+}
+
 /* It has had everything, and its own end is near: the farewell goes out as a last response. */
 static void say_goodbye(struct hub *hub, struct conn *conn)
 {
@@ -257,13 +266,22 @@ static void say_goodbye(struct hub *hub, struct conn *conn)
 		conn_doom(hub, conn, (enum stats_reason)conn->reason);
 		return;
 	}
-	stream_retry(hub, framing, &exchange->out);
-	if (framing == TOPIC_CHUNKED)
-		buf_add(&exchange->out, STR("0\r\n\r\n"));
+	say_farewell(hub, framing, &exchange->out);
 	exchange->keep_alive = false;
 	stream_close(hub, conn);
 	conn->state = CONN_REPLY;
 	conn_later(hub, conn, CONN_WRITABLE);
+}
+
+void stream_refuse(struct hub *hub, struct conn *conn, enum stats_reason reason)
+{
+	struct exchange *exchange = conn_exchange(hub, conn);
+	enum topic_framing framing = exchange->is_http10 ? TOPIC_PLAIN : TOPIC_CHUNKED;
+
+	conn->reason = (uint8_t)reason;
+	exchange->keep_alive = false;
+	reply_stream_head(hub, conn);
+	say_farewell(hub, framing, &exchange->out);
 }
 
 void stream_end(struct hub *hub, struct conn *conn, enum stats_reason reason)

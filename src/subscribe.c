@@ -224,13 +224,13 @@ static void say_hello(struct hub *hub, struct buf *out, enum topic_framing frami
 		say_event(out, framing, here, STR(""), str_of(hub->config.welcome));
 }
 
-static void refuse_join(struct hub *hub, struct conn *conn, int err)
+static void refuse_poll(struct hub *hub, struct conn *conn, int err)
 {
 	if (err == -ENOSPC)
 		reply_text(hub, conn, 503,
 			   "There are as many topics as --max-topics allows; try again later.");
 	else
-		reply_text(hub, conn, 503, "There is no memory for another stream.");
+		reply_text(hub, conn, 503, "There is no memory for another client.");
 }
 
 static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
@@ -249,7 +249,7 @@ static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
 	}
 	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
 	if (err) {
-		refuse_join(hub, conn, err);
+		stream_refuse(hub, conn, err == -ENOSPC ? REASON_OVER_LIMIT : REASON_NO_MEMORY);
 		return;
 	}
 	reply_stream_head(hub, conn);
@@ -280,7 +280,7 @@ static void open_poll(struct hub *hub, struct conn *conn, const struct http_requ
 		exchange->keep_alive = false;
 	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
 	if (err)
-		refuse_join(hub, conn, err);
+		refuse_poll(hub, conn, err);
 	else
 		longpoll_open(hub, conn, audience, start->record, buf_str(&start->from),
 			      start->gap);
