@@ -6,6 +6,7 @@ import { useBrowser } from "./lib/browser.js";
 import { Daemon } from "./lib/daemon.js";
 import { leaderOf, numbered, openTab, openTabs } from "./lib/tabs.js";
 import { until } from "./lib/until.js";
+import { Wire } from "./lib/wire.js";
 
 const freshContext = useBrowser();
 const TABS = 20;
@@ -178,4 +179,37 @@ test("tabs with other headers or topics share nothing", async (t) => {
 	assert.equal(await daemon.streams(), tabs.length);
 	assert.deepEqual(await Promise.all(tabs.map((tab) => tab.ask("role"))),
 		["leader", "leader", "leader", "leader", "alone"]);
+});
+
+test("whatever happens to whom, each tab gets every event once and in order", async (t) => {
+	const daemon = await Daemon.start(t, "--retry", "50ms", "--heartbeat", "300ms");
+	const wire = await Wire.start(t, daemon.port);
+	const context = await freshContext(t);
+	const tabs = await openTabs(context, wire, 6);
+	const tell = (tab, type) =>
+		tab.page.evaluate((type) => document.dispatchEvent(new Event(type)), type);
+	const steal = (tab) => tab.page.evaluate(async () => {
+		const { held } = await navigator.locks.query();
+		navigator.locks.request(held[0].name, { steal: true }, () => {});
+	});
+	const troubles = [
+		() => wire.cut(),
+		(tab) => tell(tab, "freeze"),
+		(tab) => tell(tab, "resume"),
+		(tab) => steal(tab),
+		async () => tell(await leaderOf(tabs), "freeze"),
+		() => Promise.all(tabs.map((tab) => tell(tab, "resume"))),
+	];
+	let published = 0;
+	for (let round = 0; round < 60; round++) {
+		const trouble = troubles[round % troubles.length];
+		const struck = Promise.resolve(trouble(tabs[round * 5 % tabs.length])).catch(() => {});
+		for (let i = 0; i < 10; i++)
+			await daemon.publish(`${++published}`);
+		await struck;
+	}
+	await Promise.all(tabs.map((tab) => tell(tab, "resume")));
+	await daemon.publish("end");
+	await eachHas(tabs, [...numbered("", 1, published), "end"]);
+	assert.ok(await leaderOf(tabs));
 });
