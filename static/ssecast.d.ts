@@ -60,10 +60,11 @@ export interface SharedEventSourceEventMap {
 /**
  * An EventSource with one connection for all tabs of the browser that have the same stream.
  *
- * Where the browser has Web Locks (it has them on pages from https: and localhost) and
- * BroadcastChannel, one tab has the connection and passes all events on; when it closes, sleeps or
- * crashes, another goes on at the same place. Otherwise each tab has its own connection. Every
- * event comes exactly once and in order; if that cannot be, there is a `gap` event.
+ * Where the browser has BroadcastChannel, one tab has the connection and passes all events on; when
+ * it closes, sleeps or crashes, another goes on at the same place: at once where there are Web Locks
+ * (on pages from https: and localhost), else after a crash within some heartbeats. Without
+ * BroadcastChannel each tab has its own connection. Every event comes exactly once and in order; if
+ * that cannot be, there is a `gap` event.
  *
  * It reconnects by itself: after the server's `retry:` time, longer with each failure, at once when
  * the browser is online again or the tab is looked at again. Only 204 and statuses that say that
@@ -98,8 +99,8 @@ export class SharedEventSource extends EventTarget {
 	readonly transport: Transport | null;
 	/** How often the stream has been opened again. */
 	readonly reconnects: number;
-	/** How many tabs share the connection. */
-	tabs(): Promise<number>;
+	/** How many tabs share the connection; null where there are no Web Locks to tell. */
+	tabs(): Promise<number | null>;
 
 	onopen: ((this: SharedEventSource, event: Event) => unknown) | null;
 	onmessage: ((this: SharedEventSource, event: MessageEvent<string>) => unknown) | null;

@@ -18,6 +18,7 @@
  * - A Member is a tab's part in the group of all tabs with the same stream. The tab that holds the
  *   group's Web Lock leads: it has the link, and says on the group's BroadcastChannel what comes
  *   out of it. All others follow. Every member knows the id that it stands at, so each can lead.
+ *   Without Web Locks, who asks for a leader and hears of none leads.
  * - SharedEventSource is the face of it: an EventTarget that looks like an EventSource.
  *
  * What holds in a group:
@@ -25,7 +26,7 @@
  * - Each time somebody begins to lead, that is a term; its number is higher than all before. What a
  *   leader says has the number of its term and, if it moves the others, a sequence number. Messages
  *   of older terms mean nothing, and a leader that hears of a higher term steps down: so it does no
- *   harm if two lead for a moment, as when a frozen tab thaws.
+ *   harm if two lead for a moment, as when a frozen tab thaws. The lock only makes that rare.
  * - A term begins at the id where its leader stood. Who was further already drops the events that
  *   come again; who was not as far (after a pause, or because a message was lost) reads a link of
  *   its own until both meet, and only then follows. Nobody misses or doubles an event.
@@ -51,7 +52,8 @@ const DEFAULTS = {
 const FIRST_BYTE_MS = 10000; // a stream begins at once, or something on the way holds it back
 const HELD_BACK_MAX = 2; // such attempts in a row, before polling is tried
 const POLL_MS = 60000; // the longest that a poll may take
-const ANSWER_MS = 3000; // a leader that does not answer for so long is not there
+const ANSWER_MS = 3000; // a leader that does not answer for so long is not there, …
+const ANSWER_LOCKLESS_MS = 300; // … or sooner, where no lock says that there is one
 const RECENT_MAX = 1024; // ids remembered, at the least
 const TIMER_MS_MAX = 0x7fffffff;
 const HEARTBEAT = /^ heartbeat ([0-9]+)$/; // the daemon's comment on its comments
@@ -443,9 +445,11 @@ function groupOf(url, { headers, withCredentials }) {
 
 function canShare(options) {
 	return options.shared && chooseTransport(options) !== "eventsource" &&
-		typeof BroadcastChannel === "function" &&
-		typeof navigator === "object" && Boolean(navigator.locks);
+		typeof BroadcastChannel === "function";
 }
+
+/* Pages from plain http: have none. */
+const locks = typeof navigator === "object" && navigator.locks || null;
 
 /*
  * A tab in its group. Its owner has memberOpened(), memberReceived(event), memberLost(why, waitMs)
@@ -475,6 +479,7 @@ class Member {
 		this._release = null; // gives the lock back
 		this._heardAt = 0;
 		this._askedAt = 0; // 0 = no answer is awaited
+		this._answerMs = 0; // the longest that it is awaited
 		this._timer = 0;
 	}
 
@@ -490,11 +495,12 @@ class Member {
 		this._channel.onmessage = ({ data }) => this._hear(data);
 		this._queue({});
 		this._ask();
-		this._check();
 	}
 
 	/* It keeps its place: join() goes on from there. */
 	leave() {
+		if (this.leads && !locks)
+			this._say({ kind: "bye" });
 		this.joined = this.leads = false;
 		this._stopLink();
 		this._leaveQueue();
@@ -523,15 +529,22 @@ class Member {
 	async count() {
 		if (!this.group)
 			return 1;
-		const { held, pending } = await navigator.locks.query();
+		if (!locks)
+			return null;
+		const { held, pending } = await locks.query();
 		return held.concat(pending).filter(({ name }) => name === this.group).length;
 	}
 
 	/* Waits for the lock, or steals it from a leader that does nothing with it. */
 	_queue({ steal }) {
 		const lock = new AbortController();
+		if (!locks) {
+			if (steal)
+				this._lead();
+			return;
+		}
 		this._lock = lock;
-		navigator.locks.request(this.group, steal ? { steal } : { signal: lock.signal }, () => {
+		locks.request(this.group, steal ? { steal } : { signal: lock.signal }, () => {
 			if (this._lock !== lock)
 				return null;
 			this._lead();
@@ -585,23 +598,34 @@ class Member {
 
 	_ask() {
 		this._askedAt = Date.now();
+		this._answerMs = locks ? ANSWER_MS : ANSWER_LOCKLESS_MS * (1 + Math.random());
 		this._say({ kind: "ask" });
+		this._checkAfter(this._answerMs);
 	}
 
 	/* Sees to it that somebody leads who is alive: who leads speaks, or answers when asked. */
 	_check() {
 		const now = Date.now();
-		const beatMs = (this.leader && this.leader.heartbeatMs) || DEFAULTS.heartbeat;
 		if (this.leads) {
 			this._askedAt = 0;
-		} else if (this._askedAt && now - this._askedAt >= ANSWER_MS) {
+		} else if (this._askedAt && now - this._askedAt >= this._answerMs) {
 			this._leaveQueue();
 			this._queue({ steal: true });
 			this._askedAt = now;
-		} else if (!this._askedAt && now - this._heardAt > 2 * beatMs) {
+		} else if (!this._askedAt && now - this._heardAt > 2 * this._beatMs()) {
 			this._ask();
+			return;
 		}
-		this._timer = setTimeout(() => this._check(), this._askedAt ? ANSWER_MS : beatMs);
+		this._checkAfter(this._askedAt ? this._answerMs : this._beatMs());
+	}
+
+	_beatMs() {
+		return (this.leader && this.leader.heartbeatMs) || DEFAULTS.heartbeat;
+	}
+
+	_checkAfter(ms) {
+		clearTimeout(this._timer);
+		this._timer = setTimeout(() => this._check(), ms);
 	}
 
 	_say(message) {
@@ -628,8 +652,8 @@ class Member {
 				this.link.poke();
 			else if (this.leads)
 				this._sayState(); // who thinks that it leads steps down
-		} else if (term > this._term && kind !== "state") {
-			this._ask(); // how it began was missed
+		} else if (kind === "bye" || (term > this._term && kind !== "state")) {
+			this._ask(); // for the next one, or how this one began
 		} else {
 			this._heardAt = Date.now();
 			this._askedAt = 0;
@@ -674,7 +698,10 @@ class Member {
 
 	/* How the leader's link is, and what has become of it. */
 	_learn({ leader, lost, waitMs, failed }) {
+		const isNews = !this.leader || leader.heartbeatMs !== this.leader.heartbeatMs;
 		this.leader = leader;
+		if (isNews)
+			this._checkAfter(this._beatMs());
 		if (this.link)
 			return; // this member has a link of its own
 		if (failed)
@@ -743,10 +770,13 @@ class Member {
 		this.owner.memberOpened();
 	}
 
-	/* The others need to know now and then that there still is somebody. */
+	/* The others need to know now and then that there still is somebody, and how often. */
 	linkHeard() {
-		if (this.leads && Date.now() - this._saidAt > 1000)
-			this._sayInTerm("beat", this.lastId);
+		if (!this.leads)
+			return;
+		const isNews = this.link.heartbeatMs !== this.leader.heartbeatMs;
+		if (isNews || Date.now() - this._saidAt > 1000)
+			this._sayState();
 	}
 
 	linkReceived(events, lastId) {

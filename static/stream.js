@@ -25,10 +25,9 @@ export function openStream(url) {
 
 /** Who has the connection, and for how many tabs. */
 export async function describeRole(source) {
-	if (source.role === "alone")
-		return "this tab alone";
 	const tabs = await source.tabs();
-	if (tabs < 2)
+	if (tabs === 1)
 		return "this tab alone";
-	return `${tabs} tabs, ${source.role === "leader" ? "this one leads" : "another leads"}`;
+	const who = source.role === "leader" ? "this one leads" : "another leads";
+	return `${tabs === null ? "shared" : `${tabs} tabs`}, ${who}`;
 }

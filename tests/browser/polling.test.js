@@ -61,26 +61,17 @@ test("without EventSource, too, it polls", async (t) => {
 	assert.deepEqual(await received(tab), ["1", ...numbered("n", 1, 300)]);
 });
 
-for (const missing of ["BroadcastChannel", "navigator.locks"]) {
-	test(`without ${missing} each tab has its own stream`, async (t) => {
-		const daemon = await Daemon.start(t);
-		const context = await freshContext(t);
-		await context.addInitScript((missing) => {
-			if (missing === "navigator.locks")
-				Object.defineProperty(Navigator.prototype, "locks", { value: undefined });
-			else
-				delete globalThis[missing];
-		}, missing);
-		const tabs = await openTabs(context, daemon, 2);
-		assert.equal(await daemon.streams(), 2);
-		assert.equal(await tabs[0].ask("role"), "alone");
-		await daemon.publish("1");
-		for (const tab of tabs) {
-			await tab.has("1");
-			assert.deepEqual(await received(tab), ["1"]);
-		}
-	});
-}
+test("without BroadcastChannel each tab has its own stream", async (t) => {
+	const daemon = await Daemon.start(t);
+	const tabs = await openTabs(await contextWithout(t, "BroadcastChannel"), daemon, 2);
+	assert.equal(await daemon.streams(), 2);
+	assert.equal(await tabs[0].ask("role"), "alone");
+	await daemon.publish("1");
+	for (const tab of tabs) {
+		await tab.has("1");
+		assert.deepEqual(await received(tab), ["1"]);
+	}
+});
 
 test("tabs share one poll, also when its tab is closed", async (t) => {
 	const daemon = await Daemon.start(t);

@@ -8,7 +8,9 @@ import { leaderOf, numbered, openTab, openTabs } from "./lib/tabs.js";
 import { until } from "./lib/until.js";
 import { Wire } from "./lib/wire.js";
 
-const freshContext = useBrowser();
+/* A page from plain http: that is not from localhost: there, a browser has no Web Locks. */
+const PLAIN_HOST = "plain.test";
+const freshContext = useBrowser({ args: [`--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`] });
 const TABS = 20;
 
 /* Publishes numbered events one by one, and goes on with `between` after half of them. */
@@ -181,6 +183,32 @@ test("tabs with other headers or topics share nothing", async (t) => {
 		["leader", "leader", "leader", "leader", "alone"]);
 });
 
+test("a tab that a message does not reach notices, and catches up", async (t) => {
+	const daemon = await Daemon.start(t);
+	const tabs = await openTabs(await freshContext(t), daemon, 3);
+	const leader = await leaderOf(tabs);
+	const follower = tabs.find((tab) => tab !== leader);
+	await daemon.publish("1");
+	await follower.has("1");
+	await follower.page.evaluate(() => {
+		const channel = globalThis.source._member._channel;
+		const hear = channel.onmessage;
+		channel.onmessage = (message) => {
+			if (message.data.kind === "events")
+				channel.onmessage = hear; // this one was lost
+			else
+				hear(message);
+		};
+	});
+	await daemon.publish("2");
+	await leader.has("2");
+	await daemon.publish("3");
+	await eachHas(tabs, ["1", "2", "3"]);
+	await daemon.publish("4");
+	await eachHas(tabs, ["1", "2", "3", "4"]);
+	await until("they share again", async () => await daemon.streams() === 1);
+});
+
 test("whatever happens to whom, each tab gets every event once and in order", async (t) => {
 	const daemon = await Daemon.start(t, "--retry", "50ms", "--heartbeat", "300ms");
 	const wire = await Wire.start(t, daemon.port);
@@ -212,4 +240,39 @@ test("whatever happens to whom, each tab gets every event once and in order", as
 	await daemon.publish("end");
 	await eachHas(tabs, [...numbered("", 1, published), "end"]);
 	assert.ok(await leaderOf(tabs));
+});
+
+test("on a page from plain http: tabs share, too, and go on when the leader leaves", async (t) => {
+	const daemon = await Daemon.start(t);
+	const there = { url: `http://${PLAIN_HOST}:${daemon.port}` };
+	const tabs = await openTabs(await freshContext(t), there, 8);
+	assert.equal(await tabs[0].page.evaluate(() => "locks" in navigator), false);
+	const first = await leaderOf(tabs);
+	await until("they share", async () => await daemon.streams() === 1);
+	await publishAround(daemon, "e", 20, () => first.page.close());
+	const others = tabs.filter((tab) => tab !== first);
+	await eachHas(others, [...numbered("e", 1, 20), "e end"]);
+	const second = await leaderOf(others);
+	await second.page.evaluate(() => globalThis.source.close());
+	await daemon.publish("closed");
+	const rest = others.filter((tab) => tab !== second);
+	await eachHas(rest, [...numbered("e", 1, 20), "e end", "closed"]);
+	await until("they share again", async () => await daemon.streams() === 1);
+});
+
+test("on a page from plain http: a leader that was killed is missed within some heartbeats", async (t) => {
+	const daemon = await Daemon.start(t, "--heartbeat", "300ms");
+	const context = await freshContext(t);
+	const there = { url: `http://${PLAIN_HOST}:${daemon.port}` };
+	const tabs = await openTabs(context, there, 3);
+	const leader = await leaderOf(tabs);
+	const crashed = new Set();
+	for (const tab of tabs)
+		tab.page.on("crash", () => crashed.add(tab));
+	(await context.newCDPSession(leader.page)).send("Page.crash").catch(() => {});
+	await until("the tab is dead", () => crashed.has(leader));
+	await daemon.publish("1");
+	const others = tabs.filter((tab) => !crashed.has(tab));
+	assert.ok(others.length > 0, "no tab survived");
+	await eachHas(others, ["1"]);
 });
