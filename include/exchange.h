@@ -20,6 +20,7 @@ enum exchange_sink {
 	SINK_DISCARD, /* read and thrown away: the response is made already */
 	SINK_EVENT,   /* the body is one event's data */
 	SINK_FEED,    /* the body is a flow of events */
+	SINK_FORM,    /* the body is a form that says all of one event: see mercure.h */
 };
 
 /* What a publish request says of its events, from its target; owned copies. */
@@ -28,6 +29,7 @@ struct publish_form {
 	size_t topic_count;
 	struct buf type, id;
 	uint64_t retry_ms; /* or SSE_NO_RETRY */
+	bool is_private;
 };
 
 struct exchange {
@@ -46,12 +48,14 @@ struct exchange {
 	bool keep_alive; /* after the response, the next request */
 	bool is_head;    /* the response has no body */
 	bool is_http10;
-	struct buf cors; /* Access-Control fields for the response */
+	struct buf cors; /* Access-Control fields for the response, and others that the request asks
+			    for */
 	struct buf line; /* what the access log says of the request; empty without one */
 
 	struct http_body body;
 	uint64_t body_bytes; /* of the body, so far */
-	struct buf content;  /* of the body, for SINK_EVENT */
+	struct buf content;  /* of the body, for SINK_EVENT and SINK_FORM */
+	struct buf rights;   /* packed selectors (names.h): the topics that may be published to */
 	struct publish_form form;
 	struct feed feed;   /* for SINK_FEED */
 	uint64_t accepted;  /* events that the feed has published */

@@ -14,6 +14,19 @@ void publish_open(struct hub *hub, struct conn *conn, const struct http_request 
 		  struct str topic);
 
 /*
+ * Whether the request's token (access.h) allows to publish; what to, is in the exchange's rights
+ * then. Refuses it otherwise.
+ */
+bool publish_by_token(struct hub *hub, struct conn *conn, const struct http_request *request);
+
+/*
+ * Whether the event's topics are among those rights, and not the daemon's own: NULL, or a sentence,
+ * a constant, and *status. Counts a refusal.
+ */
+const char *publish_check(struct hub *hub, const struct exchange *exchange,
+			  const struct event *event, int *status);
+
+/*
  * The next bytes of the body, and its end. Each may refuse: then exchange->status is set.
  * announced: bytes that will follow, as far as is known (of the body, or of its present chunk).
  */

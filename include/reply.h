@@ -39,8 +39,9 @@ void reply_methods(struct buf *out, unsigned methods);
 void reply_stream_head(struct hub *hub, struct conn *conn);
 
 /*
- * Appends Access-Control-Allow-Origin, and Vary where it depends on the Origin, as --cors-origin
- * allows it (Fetch standard, "CORS protocol").
+ * Appends Access-Control-Allow-Origin, with credentials for an origin that is allowed by its name
+ * (not for "*", nor for null), and Vary where it depends on the Origin, as --cors-origin allows it
+ * (Fetch standard, "CORS protocol").
  */
 void reply_cors(const struct hub *hub, const struct http_request *request, struct buf *out);
 

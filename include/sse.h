@@ -39,6 +39,12 @@ struct event {
 };
 
 /*
+ * Whether a topic, or a selector, can be one: NULL, or a sentence: it is empty, longer than
+ * bytes_max, not UTF-8 or has control characters.
+ */
+const char *sse_check_topic(struct str topic, size_t bytes_max);
+
+/*
  * Whether the event can be put on the wire. Returns NULL, or a sentence that says what is wrong,
  * a constant: no topic, a topic that is empty, too long, not UTF-8 or has control characters; data,
  * type or id that is not UTF-8 or has NUL; CR or LF in type or id; type or id too long.

@@ -16,8 +16,9 @@ enum {
 	SPARE_MAX = 64,                 /* exchanges kept for the next borrower */
 	SPARE_BYTES_MAX = 4096,         /* of a buffer that is kept with one */
 	IN_MAX = HTTP_HEAD_MAX + 65536, /* a head, and what one read brought with it */
-	OUT_MAX = 1 << 20, /* a response without its blob or file, and pipelined ones */
-	SMALL_MAX = 4096,  /* CORS fields, the log's line, a publisher's id or type */
+	OUT_MAX = 1 << 20,    /* a response without its blob or file, and pipelined ones */
+	RIGHTS_MAX = 1 << 16, /* a list of selectors, from a token */
+	SMALL_MAX = 4096,     /* CORS fields, the log's line, a publisher's id or type */
 };
 
 void exchanges_init(struct exchanges *exchanges)
@@ -25,18 +26,19 @@ void exchanges_init(struct exchanges *exchanges)
 	*exchanges = (struct exchanges){ .count = 1 };
 }
 
-enum { BUFFERS = 15 };
+enum { BUFFERS = 16 };
 
 /* All that it owns of memory, besides itself. */
 static void buffers_of(struct exchange *exchange, struct buf *buffers[BUFFERS])
 {
 	struct publish_form *form = &exchange->form;
 	struct feed *feed = &exchange->feed;
-	struct buf *all[BUFFERS] = { &exchange->in,   &exchange->out,     &exchange->cors,
-				     &exchange->line, &exchange->content, &exchange->last_id,
-				     &form->topics,   &form->type,        &form->id,
-				     &feed->text,     &feed->data,        &feed->type,
-				     &feed->id,       &feed->named,       &feed->scratch };
+	struct buf *all[BUFFERS] = { &exchange->in,    &exchange->out,     &exchange->cors,
+				     &exchange->line,  &exchange->content, &exchange->last_id,
+				     &form->topics,    &form->type,        &form->id,
+				     &feed->text,      &feed->data,        &feed->type,
+				     &feed->id,        &feed->named,       &feed->scratch,
+				     &exchange->rights };
 
 	memcpy(buffers, all, sizeof(all));
 }
@@ -75,6 +77,7 @@ static struct exchange *exchange_new(void)
 	buf_init(&exchange->out, OUT_MAX);
 	buf_init(&exchange->cors, SMALL_MAX);
 	buf_init(&exchange->line, SMALL_MAX);
+	buf_init(&exchange->rights, RIGHTS_MAX);
 	buf_init(&exchange->form.topics, SSE_TOPICS_MAX * (SSE_TOPIC_MAX + 1));
 	buf_init(&exchange->form.type, SMALL_MAX);
 	buf_init(&exchange->form.id, SMALL_MAX);
@@ -144,10 +147,12 @@ void exchange_next(struct exchange *exchange)
 	exchange->is_head = exchange->is_http10 = false;
 	exchange->body_bytes = exchange->accepted = 0;
 	exchange->form.topic_count = 0;
+	exchange->form.is_private = false;
 	exchange->refused = 0;
 	forget(&exchange->cors);
 	forget(&exchange->line);
 	forget(&exchange->content);
+	forget(&exchange->rights);
 	forget(&exchange->form.topics);
 	forget(&exchange->form.type);
 	forget(&exchange->form.id);
@@ -202,7 +207,7 @@ bool exchange_has_output(const struct exchange *exchange)
 	{                                                                                       \
 		&(exchange)->in, &(exchange)->cors, &(exchange)->line, &(exchange)->content,    \
 			&(exchange)->form.topics, &(exchange)->form.type, &(exchange)->form.id, \
-			&(exchange)->last_id                                                    \
+			&(exchange)->last_id, &(exchange)->rights                               \
 	}
 
 void exchange_pack(const struct exchange *exchange, struct buf *out)
@@ -232,6 +237,7 @@ void exchange_pack(const struct exchange *exchange, struct buf *out)
 	pack_u64(out, exchange->body_bytes);
 	pack_u64(out, exchange->form.topic_count);
 	pack_u64(out, exchange->form.retry_ms);
+	pack_u64(out, exchange->form.is_private);
 	pack_u64(out, exchange->accepted);
 	pack_u64(out, exchange->feed.format);
 	if (exchange->sink == SINK_FEED)
@@ -247,7 +253,7 @@ static void unpack_numbers(struct exchange *exchange, struct unpack *in, int *fi
 	exchange->file_left = unpack_u64(in, INT64_MAX);
 	exchange->status = (int)unpack_u64(in, 999);
 	exchange->route = (uint8_t)unpack_u64(in, ROUTE_COUNT - 1);
-	exchange->sink = (uint8_t)unpack_u64(in, SINK_FEED);
+	exchange->sink = (uint8_t)unpack_u64(in, SINK_FORM);
 	exchange->keep_alive = unpack_bool(in);
 	exchange->is_head = unpack_bool(in);
 	exchange->is_http10 = unpack_bool(in);
@@ -257,6 +263,7 @@ static void unpack_numbers(struct exchange *exchange, struct unpack *in, int *fi
 	exchange->body_bytes = unpack_u64(in, UINT64_MAX);
 	exchange->form.topic_count = (size_t)unpack_u64(in, SSE_TOPICS_MAX);
 	exchange->form.retry_ms = unpack_u64(in, UINT64_MAX);
+	exchange->form.is_private = unpack_bool(in);
 	exchange->accepted = unpack_u64(in, UINT64_MAX);
 }
 

@@ -5,8 +5,11 @@
 
 #include <errno.h>
 
+#include "access.h"
 #include "broadcast.h"
+#include "names.h"
 #include "reply.h"
+#include "selector.h"
 #include "uri.h"
 
 static struct exchange *exchange_of(struct hub *hub, struct conn *conn)
@@ -14,26 +17,54 @@ static struct exchange *exchange_of(struct hub *hub, struct conn *conn)
 	return exchange_at(&hub->conns.exchanges, conn->exchange);
 }
 
-/* Whether the request may publish; refuses it otherwise (RFC 6750 section 2.1). */
-static bool is_allowed(struct hub *hub, struct conn *conn, const struct http_request *request)
+/* Whether the request carries the secret of --publish-token-file (RFC 6750 section 2.1). */
+static bool has_publish_token(const struct hub *hub, const struct http_request *request)
 {
 	const struct str *credentials = http_header(request, STR("Authorization"));
 	struct str rest = credentials ? *credentials : STR(""), scheme;
 	struct str token = buf_str(&hub->secrets.publish_token);
 
-	if (conn->flags & CONN_CONTROL)
+	return token.n && str_cut(&rest, ' ', &scheme) && str_eq_nocase(scheme, STR("Bearer")) &&
+	       str_eq_secret(str_trim(rest), token);
+}
+
+/* Whether the request may publish, and what to; refuses it otherwise. */
+static bool is_allowed(struct hub *hub, struct conn *conn, const struct http_request *request)
+{
+	const struct secrets *secrets = &hub->secrets;
+
+	if (conn->flags & CONN_CONTROL || has_publish_token(hub, request)) {
+		names_add(&exchange_of(hub, conn)->rights, STR("*"));
 		return true;
-	if (token.n == 0) {
+	}
+	if (secrets->publisher_key.n)
+		return publish_by_token(hub, conn, request);
+	if (secrets->publish_token.n)
+		reply_text(hub, conn, 401, "Publishing here needs the right bearer token.");
+	else
 		reply_text(hub, conn, 403,
 			   "Publishing here is not set up: start the daemon with "
 			   "--publish-token-file, or publish on a control listener.");
-		return false;
-	}
-	if (str_cut(&rest, ' ', &scheme) && str_eq_nocase(scheme, STR("Bearer")) &&
-	    str_eq_secret(str_trim(rest), token))
-		return true;
-	reply_text(hub, conn, 401, "Publishing here needs the right bearer token.");
 	return false;
+}
+
+bool publish_by_token(struct hub *hub, struct conn *conn, const struct http_request *request)
+{
+	struct exchange *exchange = exchange_of(hub, conn);
+	struct grant grant;
+	bool has_token;
+	const char *wrong = access_read(hub, conn, request, ACCESS_PUBLISH, &grant, &has_token);
+
+	if (!wrong && !has_token)
+		wrong = "Publishing here needs a token.";
+	if (!wrong && !grant.has_publish)
+		wrong = "The token does not allow to publish.";
+	if (!wrong && buf_add(&exchange->rights, buf_str(&grant.publish)))
+		wrong = "There is no memory for the token.";
+	if (wrong)
+		reply_text(hub, conn, 401, "%s", wrong);
+	grant_done(&grant);
+	return !wrong;
 }
 
 /* Appends a decoded topic: NULL, or what is wrong with it. */
@@ -67,6 +98,16 @@ static const char *form_retry(struct publish_form *form, struct str query)
 	return got < 0 ? "retry must be a number of milliseconds." : NULL;
 }
 
+static bool query_has(struct str query, struct str name)
+{
+	struct str found, value;
+
+	while (uri_query_next(&query, &found, &value))
+		if (uri_eq(found, true, name))
+			return true;
+	return false;
+}
+
 /* Reads the target: NULL, or what is wrong. */
 static const char *form_read(struct publish_form *form, const struct http_request *request,
 			     struct str path_topic)
@@ -85,42 +126,64 @@ static const char *form_read(struct publish_form *form, const struct http_reques
 		wrong = "The event type is too long or has a bad percent-encoding.";
 	if (!wrong && uri_query_get(request->query, STR("id"), &form->id) < 0)
 		wrong = "The id is too long or has a bad percent-encoding.";
+	form->is_private = query_has(request->query, STR("private"));
 	return wrong ? wrong : form_retry(form, request->query);
 }
 
-/* The daemon's own topics are not for publishers. Returns NULL or a sentence. */
-static const char *check_topics(struct hub *hub, const struct event *event)
+/* Whether a topic is one of those that tell who subscribes to what. */
+static bool is_about_subscriptions(struct str topic)
 {
-	for (size_t i = 0; i < event->topic_count; i++) {
-		if (event->topics[i].n == 0 || event->topics[i].p[0] != '$')
-			continue;
-		hub->stats.events_refused++;
-		return "Topics that begin with $ are the daemon's own.";
+	static const struct str path = { "/.well-known/mercure", 20 };
+
+	return str_starts(topic, path) && (topic.n == path.n || topic.p[path.n] == '/');
+}
+
+const char *publish_check(struct hub *hub, const struct exchange *exchange,
+			  const struct event *event, int *status)
+{
+	const char *wrong = NULL;
+
+	*status = 403;
+	for (size_t i = 0; i < event->topic_count && !wrong; i++) {
+		struct str topic = event->topics[i];
+
+		if (topic.n == 0)
+			continue; /* it is told so later */
+		if (topic.p[0] == '$') {
+			*status = 400;
+			wrong = "Topics that begin with $ are the daemon's own.";
+		} else if (!selectors_ask(buf_str(&exchange->rights), topic)) {
+			wrong = "The token does not allow to publish to this topic.";
+		} else if (is_about_subscriptions(topic)) {
+			wrong = "Topics below /.well-known/mercure are the daemon's own.";
+		}
 	}
-	return NULL;
+	hub->stats.events_refused += wrong != NULL;
+	return wrong;
 }
 
 /* Publishes the form's event with that data, or only asks whether it could be. */
-static const char *form_publish(struct hub *hub, const struct publish_form *form, struct str data,
+static const char *form_publish(struct hub *hub, const struct exchange *exchange, struct str data,
 				bool only_check, struct broadcast_receipt *receipt, int *status)
 {
+	const struct publish_form *form = &exchange->form;
 	struct str topics[SSE_TOPICS_MAX], rest = buf_str(&form->topics);
 	struct event event = { .topics = topics,
 			       .topic_count = form->topic_count,
 			       .data = data,
 			       .type = buf_str(&form->type),
 			       .id = buf_str(&form->id),
-			       .retry_ms = form->retry_ms };
+			       .retry_ms = form->retry_ms,
+			       .is_private = form->is_private };
 	const char *wrong;
 
 	for (size_t i = 0; i < form->topic_count; i++)
 		str_cut(&rest, '\0', &topics[i]);
+	wrong = publish_check(hub, exchange, &event, status);
+	if (wrong)
+		return wrong;
 	*status = 400;
-	wrong = check_topics(hub, &event);
-	if (!wrong)
-		wrong = only_check ? sse_check(&event)
-				   : broadcast_event(hub, &event, receipt, status);
-	return wrong;
+	return only_check ? sse_check(&event) : broadcast_event(hub, &event, receipt, status);
 }
 
 static const char *feed_publish(void *context, const struct event *event);
@@ -161,16 +224,16 @@ void publish_open(struct hub *hub, struct conn *conn, const struct http_request 
 	struct str type = media_type(request);
 	struct broadcast_receipt receipt;
 	const char *wrong;
-	int status;
+	int status = 400;
 
 	if (!is_allowed(hub, conn, request))
 		return;
 	wrong = form_read(&exchange->form, request, topic);
 	if (!wrong)
-		wrong = form_publish(hub, &exchange->form, STR(""), true, &receipt, &status);
+		wrong = form_publish(hub, exchange, STR(""), true, &receipt, &status);
 	if (wrong) {
 		hub->stats.events_refused++;
-		reply_text(hub, conn, 400, "%s", wrong);
+		reply_text(hub, conn, status, "%s", wrong);
 	} else if (str_eq_nocase(type, STR("application/x-ndjson"))) {
 		feed_open(hub, conn, FEED_NDJSON);
 	} else if (str_eq_nocase(type, STR("text/event-stream"))) {
@@ -207,8 +270,7 @@ void publish_event_end(struct hub *hub, struct conn *conn)
 	struct buf answer;
 	int status;
 
-	wrong = form_publish(hub, &exchange->form, buf_str(&exchange->content), false, &receipt,
-			     &status);
+	wrong = form_publish(hub, exchange, buf_str(&exchange->content), false, &receipt, &status);
 	if (wrong) {
 		reply_text(hub, conn, status, "%s", wrong);
 		return;
@@ -227,9 +289,8 @@ static const char *feed_publish(void *context, const struct event *event)
 	const struct feed_context *feed = context;
 	struct exchange *exchange = exchange_of(feed->hub, feed->conn);
 	struct broadcast_receipt receipt;
-	const char *wrong = check_topics(feed->hub, event);
+	const char *wrong = publish_check(feed->hub, exchange, event, &exchange->refused);
 
-	exchange->refused = 400;
 	if (!wrong)
 		wrong = broadcast_event(feed->hub, event, &receipt, &exchange->refused);
 	if (wrong)

@@ -151,6 +151,8 @@ void reply_cors(const struct hub *hub, const struct http_request *request, struc
 	const struct str *origin = http_header(request, STR("Origin"));
 	bool by_origin = false;
 
+	if (allowed->count > 0)
+		buf_add(out, STR("Access-Control-Expose-Headers: Last-Event-ID\r\n"));
 	for (size_t i = 0; i < allowed->count; i++) {
 		if (str_eq(str_of(allowed->items[i]), STR("*"))) {
 			buf_add(out, STR("Access-Control-Allow-Origin: *\r\n"));
@@ -158,9 +160,15 @@ void reply_cors(const struct hub *hub, const struct http_request *request, struc
 		}
 		by_origin = true;
 	}
-	for (size_t i = 0; origin && i < allowed->count; i++)
-		if (str_eq(str_of(allowed->items[i]), *origin))
-			buf_addf(out, "Access-Control-Allow-Origin: %s\r\n", allowed->items[i]);
+	for (size_t i = 0; origin && i < allowed->count; i++) {
+		if (!str_eq(str_of(allowed->items[i]), *origin))
+			continue;
+		buf_addf(out, "Access-Control-Allow-Origin: %s\r\n", allowed->items[i]);
+		/* null is the name of too many. */
+		if (!str_eq(*origin, STR("null")))
+			buf_add(out, STR("Access-Control-Allow-Credentials: true\r\n"));
+		break;
+	}
 	if (by_origin)
 		buf_add(out, STR("Vary: Origin\r\n"));
 }

@@ -13,6 +13,7 @@
 
 #include "forwarded.h"
 #include "longpoll.h"
+#include "mercure.h"
 #include "own.h"
 #include "proxyproto.h"
 #include "publish.h"
@@ -86,6 +87,8 @@ static void body_finished(struct hub *hub, struct conn *conn, struct exchange *e
 		publish_event_end(hub, conn);
 	else if (exchange->sink == SINK_FEED)
 		publish_feed_end(hub, conn);
+	else if (exchange->sink == SINK_FORM)
+		mercure_form_end(hub, conn);
 	request_finished(hub, conn);
 }
 
@@ -108,7 +111,7 @@ static void request_begin(struct hub *hub, struct conn *conn, const struct http_
 	if (exchange->status)
 		exchange->sink = SINK_DISCARD;
 	else if (request->content_length > hub->config.body_bytes_max &&
-		 exchange->sink == SINK_EVENT) {
+		 exchange->sink != SINK_FEED) {
 		publish_too_large(hub, conn);
 		request_finished(hub, conn);
 		return;
@@ -211,7 +214,7 @@ static size_t body_step(struct hub *hub, struct conn *conn, struct str bytes)
 		refuse(hub, conn, done, "The chunked body is malformed.");
 		return bytes.n;
 	}
-	if (exchange->sink == SINK_EVENT)
+	if (exchange->sink == SINK_EVENT || exchange->sink == SINK_FORM)
 		publish_event_data(hub, conn, data, exchange->body.left);
 	else if (exchange->sink == SINK_FEED)
 		publish_feed_data(hub, conn, data);

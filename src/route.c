@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "access.h"
+#include "mercure.h"
 #include "publish.h"
 #include "reply.h"
 #include "staticfile.h"
@@ -70,6 +72,8 @@ static const struct route routes[] = {
 	/* path, below it, control, CORS, methods, counted as, handler */
 	{ PATH("/sse"), true, false, true, READ, ROUTE_STREAM, subscribe_open },
 	{ PATH("/events"), true, false, true, READ, ROUTE_STREAM, subscribe_open },
+	{ PATH("/.well-known/mercure"), false, false, true, READ | HTTP_POST, ROUTE_STREAM,
+	  mercure_open },
 	{ PATH("/publish"), true, false, true, WRITE, ROUTE_PUBLISH, publish_open },
 	{ PATH("/healthz"), false, false, false, READ, ROUTE_HEALTHZ, healthz },
 	{ PATH("/metrics"), false, true, false, READ, ROUTE_METRICS, metrics },
@@ -194,9 +198,11 @@ static void answer_no_room(struct hub *hub, struct conn *conn, const struct rout
 static void note_line(struct hub *hub, struct exchange *exchange,
 		      const struct http_request *request)
 {
-	if (hub->config.access_log)
-		buf_addf(&exchange->line, "%.*s %.*s HTTP/1.%u", STR_ARG(request->method_name),
-			 STR_ARG(request->target), request->minor);
+	if (!hub->config.access_log)
+		return;
+	buf_addf(&exchange->line, "%.*s ", STR_ARG(request->method_name));
+	access_redact(request, &exchange->line);
+	buf_addf(&exchange->line, " HTTP/1.%u", request->minor);
 }
 
 void route_request(struct hub *hub, struct conn *conn, const struct http_request *request)

@@ -30,25 +30,28 @@ static bool has_nul(struct str s)
 	return str_find(s, '\0') < s.n;
 }
 
+const char *sse_check_topic(struct str topic, size_t bytes_max)
+{
+	if (topic.n == 0)
+		return "a topic must not be empty";
+	if (topic.n > bytes_max)
+		return "a topic is too long";
+	if (has_control(topic))
+		return "a topic must not have control characters";
+	return str_is_utf8(topic) ? NULL : "a topic is not UTF-8";
+}
+
 static const char *check_topics(const struct event *event)
 {
+	const char *why = NULL;
+
 	if (event->topic_count == 0)
 		return "an event needs a topic";
 	if (event->topic_count > SSE_TOPICS_MAX)
 		return "too many topics";
-	for (size_t i = 0; i < event->topic_count; i++) {
-		struct str topic = event->topics[i];
-
-		if (topic.n == 0)
-			return "a topic must not be empty";
-		if (topic.n > SSE_TOPIC_MAX)
-			return "a topic is too long";
-		if (has_control(topic))
-			return "a topic must not have control characters";
-		if (!str_is_utf8(topic))
-			return "a topic is not UTF-8";
-	}
-	return NULL;
+	for (size_t i = 0; i < event->topic_count && !why; i++)
+		why = sse_check_topic(event->topics[i], SSE_TOPIC_MAX);
+	return why;
 }
 
 const char *sse_check(const struct event *event)

@@ -4,9 +4,12 @@
 #include "subscribe.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
+#include "access.h"
 #include "clock.h"
+#include "httpvalue.h"
 #include "longpoll.h"
 #include "meter.h"
 #include "names.h"
@@ -16,12 +19,16 @@
 
 enum { TOPICS_MAX = 64 }; /* of one stream */
 
+/* Instead of an id: everything that is retained. */
+static const struct str EARLIEST = { "earliest", 8 };
+
 /* Where a stream begins. */
 struct start {
 	uint64_t record;
 	bool resumes;
 	const char *gap; /* NULL, or why the promise of every later event cannot be kept */
 	struct buf from; /* what the client named */
+	bool is_id;      /* and it is an event, not a time */
 };
 
 /* Whether a topic of the daemon's own is for this client. */
@@ -31,25 +38,22 @@ static bool is_allowed(const struct hub *hub, const struct conn *conn, struct st
 	       (hub->config.public_stats && str_eq(topic, METER_TOPIC));
 }
 
-/* Appends one topic to a list (names.h): NULL, or what is wrong with it. */
-static const char *topic_add(struct buf *topics, const struct hub *hub, const struct conn *conn,
-			     struct str raw, bool plus)
+const char *subscribe_add(struct buf *selectors, const struct hub *hub, const struct conn *conn,
+			  struct str raw, bool plus, size_t bytes_max)
 {
-	struct event event = { .retry_ms = SSE_NO_RETRY, .topic_count = 1 };
+	const char *wrong = NULL;
 	struct str topic;
 	struct buf text;
-	const char *wrong = NULL;
 
 	buf_init(&text, HTTP_URI_MAX);
 	if (uri_decode(raw, plus, &text))
 		wrong = "The topic has a bad percent-encoding.";
 	topic = buf_str(&text);
-	event.topics = &topic;
 	if (!wrong)
-		wrong = sse_check(&event);
+		wrong = sse_check_topic(topic, bytes_max);
 	if (!wrong && topic.p[0] == '$' && !is_allowed(hub, conn, topic))
 		wrong = "Topics that begin with $ are for control listeners.";
-	if (!wrong && names_add(topics, topic))
+	if (!wrong && names_add(selectors, topic))
 		wrong = "There is no memory for the topics.";
 	buf_done(&text);
 	return wrong;
@@ -63,12 +67,13 @@ static const char *topics_read(struct buf *topics, const struct hub *hub, const 
 	const char *wrong = NULL;
 
 	if (path_topic.p)
-		wrong = topic_add(topics, hub, conn, path_topic, false);
+		wrong = subscribe_add(topics, hub, conn, path_topic, false, SSE_TOPIC_MAX);
 	while (!wrong && uri_query_next(&query, &name, &value))
 		if (str_eq(name, STR("topic")))
-			wrong = topic_add(topics, hub, conn, value, true);
+			wrong = subscribe_add(topics, hub, conn, value, true, SSE_TOPIC_MAX);
 	if (!wrong && topics->n == 0)
-		wrong = topic_add(topics, hub, conn, STR("broadcast"), false);
+		wrong = names_add(topics, STR("broadcast")) ? "There is no memory for the topics."
+							    : NULL;
 	if (!wrong && names_count(buf_str(topics)) > TOPICS_MAX)
 		wrong = "A stream may have 64 topics at the most.";
 	return wrong;
@@ -93,8 +98,10 @@ static void start_behind(const struct hub *hub, struct start *start, struct str 
 {
 	struct eventid id;
 
-	start->resumes = true;
-	if (eventid_parse(text, &id)) {
+	start->resumes = start->is_id = true;
+	if (str_eq(text, EARLIEST)) {
+		start->record = hub->ring.header->first;
+	} else if (eventid_parse(text, &id)) {
 		start_after(hub, start, id);
 	} else if (ring_find_own_id(&hub->ring, text, &start->record)) {
 		start->record++;
@@ -137,7 +144,9 @@ static int start_read(const struct hub *hub, const struct http_request *request,
 		      struct start *start)
 {
 	const struct str *header = http_header(request, STR("Last-Event-ID"));
-	static const struct str names[] = { { "lastEventID", 11 }, { "last-event-id", 13 } };
+	static const struct str names[] = { { "lastEventID", 11 },
+					    { "Last-Event-ID", 13 },
+					    { "last-event-id", 13 } };
 	int got = 0;
 
 	start->record = hub->ring.header->flushed;
@@ -146,7 +155,7 @@ static int start_read(const struct hub *hub, const struct http_request *request,
 		start_behind(hub, start, *header);
 		return 0;
 	}
-	for (size_t i = 0; i < 2 && start->from.n == 0; i++) {
+	for (size_t i = 0; i < 3 && start->from.n == 0; i++) {
 		got = uri_query_get(request->query, names[i], &start->from);
 		if (got < 0)
 			return got;
@@ -202,25 +211,27 @@ static void say_gap(struct hub *hub, struct buf *out, enum topic_framing framing
 
 /* What a stream begins with: when to come back, where it stands, and a welcome or a gap. */
 static void say_hello(struct hub *hub, struct buf *out, enum topic_framing framing,
-		      const struct start *start)
+		      const struct start *start, bool is_mercure)
 {
 	struct eventid here = ring_flushed_id(&hub->ring);
+	bool has_welcome = hub->config.welcome[0] && !is_mercure;
 	char id[EVENTID_TEXT_MAX];
 	struct buf text;
 
 	buf_init(&text, 256);
 	/* A client that sees comments learns what silence means. */
-	buf_addf(&text, "retry: %llu\n: heartbeat %llu\n", (unsigned long long)hub->config.retry_ms,
-		 (unsigned long long)hub->config.heartbeat_ms);
+	buf_addf(&text, ": heartbeat %llu\nretry: %llu\n",
+		 (unsigned long long)hub->config.heartbeat_ms,
+		 (unsigned long long)hub->config.retry_ms);
 	/* An id without data is no event, but the client comes back to this place. */
-	if (!start->resumes && hub->config.welcome[0] == '\0')
+	if (!start->resumes && !has_welcome)
 		buf_addf(&text, "id: %.*s\n", (int)eventid_write(id, here), id);
 	buf_add_char(&text, '\n');
 	stream_frame(framing, buf_str(&text), out);
 	buf_done(&text);
 	if (start->gap)
 		say_gap(hub, out, framing, start);
-	else if (!start->resumes && hub->config.welcome[0])
+	else if (!start->resumes && has_welcome)
 		say_event(out, framing, here, STR(""), str_of(hub->config.welcome));
 }
 
@@ -233,15 +244,44 @@ static void refuse_poll(struct hub *hub, struct conn *conn, int err)
 		reply_text(hub, conn, 503, "There is no memory for another client.");
 }
 
-static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
+/* Tells a client of the Mercure protocol from which event on it really gets everything. */
+static void name_start(struct exchange *exchange, const struct start *start)
+{
+	struct str from = buf_str(&start->from);
+
+	if (!start->is_id)
+		return;
+	if (start->gap)
+		from = EARLIEST;
+	if (http_is_value(from))
+		buf_addf(&exchange->cors, "Last-Event-ID: %.*s\r\n", STR_ARG(from));
+}
+
+/* When a token's time ends, as a conn has it; rounded up. */
+static uint32_t expiry_of(const struct grant *grant)
+{
+	uint32_t whole;
+
+	if (isinf(grant->expires_s))
+		return 0;
+	if (grant->expires_s >= UINT32_MAX)
+		return UINT32_MAX;
+	whole = (uint32_t)grant->expires_s;
+	return whole + (whole < grant->expires_s);
+}
+
+static void open_stream(struct hub *hub, struct conn *conn, const struct wish *wish,
 			const struct start *start)
 {
 	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
 	enum topic_framing framing = exchange->is_http10 ? TOPIC_PLAIN : TOPIC_CHUNKED;
-	struct audience_terms terms = { .selectors = topics, .framing = framing };
+	struct audience_terms terms = { wish->selectors, buf_str(&wish->grant->subscribe),
+					framing };
 	uint32_t audience;
 	int err;
 
+	if (wish->is_mercure)
+		name_start(exchange, start);
 	if (exchange->is_head) {
 		exchange->keep_alive = exchange->keep_alive && !exchange->is_http10;
 		reply_stream_head(hub, conn);
@@ -253,8 +293,9 @@ static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
 		return;
 	}
 	reply_stream_head(hub, conn);
-	say_hello(hub, &exchange->out, framing, start);
+	say_hello(hub, &exchange->out, framing, start, wish->is_mercure);
 	stream_open(hub, conn, audience, start->record);
+	conn->expires_s = expiry_of(wish->grant);
 	if (exchange->out.err)
 		conn_doom(hub, conn, REASON_NO_MEMORY);
 	else if (hub->draining)
@@ -263,10 +304,11 @@ static void open_stream(struct hub *hub, struct conn *conn, struct str topics,
 
 /* One answer instead of a stream. */
 static void open_poll(struct hub *hub, struct conn *conn, const struct http_request *request,
-		      struct str topics, const struct start *start)
+		      const struct wish *wish, const struct start *start)
 {
 	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
-	struct audience_terms terms = { .selectors = topics, .framing = TOPIC_POLL };
+	struct audience_terms terms = { wish->selectors, buf_str(&wish->grant->subscribe),
+					TOPIC_POLL };
 	uint32_t audience;
 	int err;
 
@@ -296,24 +338,57 @@ bool subscribe_is_poll(const struct http_request *request)
 	return false;
 }
 
+void subscribe_stream(struct hub *hub, struct conn *conn, const struct http_request *request,
+		      const struct wish *wish)
+{
+	struct start start = { .record = 0 };
+
+	buf_init(&start.from, HTTP_HEAD_MAX);
+	if (start_read(hub, request, &start))
+		reply_text(hub, conn, 400, "The query has a bad percent-encoding.");
+	else if (!wish->is_mercure && subscribe_is_poll(request))
+		open_poll(hub, conn, request, wish, &start);
+	else
+		open_stream(hub, conn, wish, &start);
+	buf_done(&start.from);
+}
+
+/* What the client may see; refuses it where it needs a token and has none that is right. */
+static bool read_grant(struct hub *hub, struct conn *conn, const struct http_request *request,
+		       struct grant *grant)
+{
+	bool is_control = conn->flags & CONN_CONTROL, has_token = false;
+	const char *wrong = NULL;
+
+	grant_init(grant);
+	/* Without a key, what looks like a token may be somebody else's business. */
+	if (hub->secrets.subscriber_key.n || is_control)
+		wrong = access_read(hub, conn, request, ACCESS_SUBSCRIBE, grant, &has_token);
+	if (!wrong && !has_token && hub->config.require_token)
+		wrong = "Subscribing here needs a token.";
+	if (wrong)
+		reply_text(hub, conn, 401, "%s", wrong);
+	return !wrong;
+}
+
 void subscribe_open(struct hub *hub, struct conn *conn, const struct http_request *request,
 		    struct str topic)
 {
-	struct start start = { .record = 0 };
+	struct grant grant;
 	struct buf topics;
 	const char *wrong;
 
 	buf_init(&topics, 2 * HTTP_URI_MAX);
-	buf_init(&start.from, HTTP_HEAD_MAX);
-	wrong = topics_read(&topics, hub, conn, request, topic);
-	if (!wrong && start_read(hub, request, &start))
-		wrong = "The query has a bad percent-encoding.";
-	if (wrong)
-		reply_text(hub, conn, 400, "%s", wrong);
-	else if (subscribe_is_poll(request))
-		open_poll(hub, conn, request, buf_str(&topics), &start);
-	else
-		open_stream(hub, conn, buf_str(&topics), &start);
+	if (read_grant(hub, conn, request, &grant)) {
+		struct wish wish = { .grant = &grant };
+
+		wrong = topics_read(&topics, hub, conn, request, topic);
+		wish.selectors = buf_str(&topics);
+		if (wrong)
+			reply_text(hub, conn, 400, "%s", wrong);
+		else
+			subscribe_stream(hub, conn, request, &wish);
+	}
+	grant_done(&grant);
 	buf_done(&topics);
-	buf_done(&start.from);
 }

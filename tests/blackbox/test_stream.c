@@ -40,7 +40,7 @@ Test(stream, begins_with_retry_and_welcome)
 	cr_expect(s.retry_ms == 3000 && s.retries == 1);
 	cr_expect_str_eq(s.events[0].data, "welcome to server sent event");
 	cr_expect_str_eq(s.events[0].type, "message");
-	cr_expect(str_starts(buf_str(&s.text), STR("retry: 3000\n: heartbeat 15000\n")));
+	cr_expect(str_starts(buf_str(&s.text), STR(": heartbeat 15000\nretry: 3000\n")));
 	reader_close(&s);
 	daemon_stop(&d);
 }

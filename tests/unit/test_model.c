@@ -189,7 +189,7 @@ static void model_resume(struct subscriber *s, const char *id)
 	struct eventid place;
 
 	s->from = story.first;
-	frame_add(&s->hello, s->is_plain, STR("retry: 3000\n: heartbeat 0\n\n"));
+	frame_add(&s->hello, s->is_plain, STR(": heartbeat 0\nretry: 3000\n\n"));
 	if (eventid_parse(str_of(id), &place)) {
 		if (eventid_cmp(place, story.floor) < 0)
 			model_gap(s, id, story.first ? "evicted" : "restarted");
@@ -214,7 +214,7 @@ static void model_begin(struct subscriber *s)
 	char id[64], text[128];
 
 	write_id(id, here);
-	snprintf(text, sizeof(text), "retry: 3000\n: heartbeat 0\nid: %s\n\n", id);
+	snprintf(text, sizeof(text), ": heartbeat 0\nretry: 3000\nid: %s\n\n", id);
 	frame_add(&s->hello, s->is_plain, str_of(text));
 	s->from = flushed;
 }
