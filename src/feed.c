@@ -14,7 +14,8 @@
 
 #include <errno.h>
 
-static const char TOO_LONG[] = "a line is too long", NO_MEMORY[] = "out of memory";
+static const char TOO_LONG[] = "A line is longer than --max-body allows.",
+		  NO_MEMORY[] = "There is no memory for it.";
 
 static void stop(struct feed *feed, int err, const char *why)
 {
@@ -99,15 +100,15 @@ static const char *read_topics(struct feed *feed, struct str value, struct event
 		return NULL;
 	}
 	if (json_type(value) != JSON_ARRAY)
-		return "topic is neither a string nor an array of strings";
+		return "The member topic is neither a string nor an array of strings.";
 	while (json_next_element(&value, &element)) {
 		if (json_type(element) != JSON_STRING)
-			return "topic is neither a string nor an array of strings";
+			return "The member topic is neither a string nor an array of strings.";
 		if (event->topic_count == SSE_TOPICS_MAX)
-			return "too many topics";
+			return "An event may have 1000 topics at the most.";
 		topics[event->topic_count++] = decode(feed, element);
 	}
-	return event->topic_count ? NULL : "topic is an empty array";
+	return event->topic_count ? NULL : "The member topic is an empty array.";
 }
 
 /* An absent string member leaves *out empty. */
@@ -133,12 +134,12 @@ static const char *read_event(struct feed *feed, struct str object, struct event
 	if (why)
 		return why;
 	if (!read_string(feed, values[TYPE], &event->type))
-		return "event is not a string";
+		return "The member event is not a string.";
 	if (!read_string(feed, values[ID], &event->id))
-		return "id is not a string";
+		return "The member id is not a string.";
 	if (values[RETRY].n &&
 	    (json_u64(values[RETRY], &event->retry_ms) || event->retry_ms == SSE_NO_RETRY))
-		return "retry is not a whole number of milliseconds";
+		return "The member retry is not a whole number of milliseconds.";
 	if (!read_string(feed, values[DATA], &event->data))
 		event->data = values[DATA];
 	return NULL;
@@ -161,9 +162,9 @@ static void take_json(struct feed *feed, struct str line)
 	err = json_check(line, &object);
 	if (err || json_type(object) != JSON_OBJECT) {
 		stop(feed, -EINVAL,
-		     err == -E2BIG ? "the JSON is nested too deep"
-		     : err         ? "the line is not JSON"
-				   : "the line is not a JSON object");
+		     err == -E2BIG ? "The JSON is nested too deep."
+		     : err         ? "The line is not JSON."
+				   : "The line is not a JSON object.");
 		return;
 	}
 	buf_clear(&feed->scratch);
@@ -222,7 +223,8 @@ static void add_data(struct feed *feed, struct str value)
 	if (feed->has_data)
 		buf_add_char(&feed->data, '\n');
 	feed->has_data = true;
-	stop_if(feed, buf_add(&feed->data, value), "the data of an event is too long");
+	stop_if(feed, buf_add(&feed->data, value),
+		"The data of an event is longer than --max-body allows.");
 }
 
 static void take_field(struct feed *feed, struct str line)

@@ -225,10 +225,12 @@ static void reload(struct server *server)
 	struct buf kept;
 
 	buf_init(&kept, 1 << 16);
-	if (config_reload(&hub->config, server->argc, server->argv, &kept))
+	if (config_reload(&hub->config, server->argc, server->argv, &kept)) {
 		log_error("the configuration stays as it is: %.*s", STR_ARG(buf_str(&kept)));
-	else
+		buf_clear(&kept);
+	} else {
 		log_info("the configuration has been read again");
+	}
 	log_level = (enum log_level)hub->config.log_level;
 	rest = buf_str(&kept);
 	while (str_cut(&rest, '\n', &line) && line.n)

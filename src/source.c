@@ -31,8 +31,8 @@ static const char *source_publish(void *context, const struct event *event)
 
 	if (wrong && log_allow(&source->limit, hub->now_ms, REFUSALS_LOGGED,
 			       "events of standard input refused"))
-		log_warning("standard input, line %llu: %s; it is not published",
-			    (unsigned long long)source->feed.line, wrong);
+		log_warning("standard input, line %llu: %s", (unsigned long long)source->feed.line,
+			    wrong);
 	return NULL;
 }
 
@@ -127,7 +127,7 @@ static void source_end(struct source *source, int err)
 	if (err)
 		log_error("cannot read standard input: %s", strerror(err));
 	else if (source->feed.error)
-		log_error("standard input, line %llu: %s; nothing behind it is read",
+		log_error("standard input, line %llu: %s Nothing behind it is read.",
 			  (unsigned long long)source->feed.error_line, source->feed.error);
 	else
 		log_info("standard input has ended");

@@ -33,12 +33,12 @@ static bool has_nul(struct str s)
 const char *sse_check_topic(struct str topic, size_t bytes_max)
 {
 	if (topic.n == 0)
-		return "a topic must not be empty";
+		return "A topic must not be empty.";
 	if (topic.n > bytes_max)
-		return "a topic is too long";
+		return "A topic is too long.";
 	if (has_control(topic))
-		return "a topic must not have control characters";
-	return str_is_utf8(topic) ? NULL : "a topic is not UTF-8";
+		return "A topic must not have control characters.";
+	return str_is_utf8(topic) ? NULL : "A topic is not UTF-8.";
 }
 
 static const char *check_topics(const struct event *event)
@@ -46,9 +46,9 @@ static const char *check_topics(const struct event *event)
 	const char *why = NULL;
 
 	if (event->topic_count == 0)
-		return "an event needs a topic";
+		return "An event needs a topic.";
 	if (event->topic_count > SSE_TOPICS_MAX)
-		return "too many topics";
+		return "An event may have 1000 topics at the most.";
 	for (size_t i = 0; i < event->topic_count && !why; i++)
 		why = sse_check_topic(event->topics[i], SSE_TOPIC_MAX);
 	return why;
@@ -61,21 +61,21 @@ const char *sse_check(const struct event *event)
 	if (why)
 		return why;
 	if (event->type.n > SSE_ID_MAX)
-		return "the event type is too long";
+		return "The event type may have 1024 bytes at the most.";
 	if (str_find_eol(event->type) < event->type.n || has_nul(event->type))
-		return "the event type must not have CR, LF or NUL";
+		return "The event type must not have CR, LF or NUL.";
 	if (!str_is_utf8(event->type))
-		return "the event type is not UTF-8";
+		return "The event type is not UTF-8.";
 	if (event->id.n > SSE_ID_MAX)
-		return "the id is too long";
+		return "The id may have 1024 bytes at the most.";
 	if (str_find_eol(event->id) < event->id.n || has_nul(event->id))
-		return "the id must not have CR, LF or NUL";
+		return "The id must not have CR, LF or NUL.";
 	if (!str_is_utf8(event->id))
-		return "the id is not UTF-8";
+		return "The id is not UTF-8.";
 	if (has_nul(event->data))
-		return "the data must not have NUL";
+		return "The data must not have NUL.";
 	if (!str_is_utf8(event->data))
-		return "the data is not UTF-8";
+		return "The data is not UTF-8.";
 	return NULL;
 }
 

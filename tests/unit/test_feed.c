@@ -162,7 +162,7 @@ Test(feed, mark_at_the_beginning_only)
 	expect(FEED_LINES, STR("\xef\xbb\xbf\n"), STR("std||||;"));
 	expect(FEED_LINES, STR("\xef\xbb"), STR("std||||\xef\xbb;"));
 	expect(FEED_NDJSON, STR("\xef\xbb\xbf{}\n{}"), STR("std||||;std||||;"));
-	expect(FEED_NDJSON, STR("{}\n\xef\xbb\xbf{}"), STR("std||||;!2:the line is not JSON"));
+	expect(FEED_NDJSON, STR("{}\n\xef\xbb\xbf{}"), STR("std||||;!2:The line is not JSON."));
 	expect(FEED_SSE,
 	       STR("\xef\xbb\xbf"
 		   "data: a\n\n\xef\xbb\xbf"
@@ -176,10 +176,13 @@ Test(feed, lines_have_a_limit)
 
 	expect_with(&setting, STR("1234\n123\n1234"), STR("std||||1234;std||||123;std||||1234;"));
 	expect_with(&setting, STR("1\r\n\r\n12345\nx\n"),
-		    STR("std||||1;std||||;!3:a line is too long"));
-	expect_with(&setting, STR("1\n12345\n\n12345\n"), STR("std||||1;!2:a line is too long"));
-	expect_with(&setting, STR("1\n12345"), STR("std||||1;!2:a line is too long"));
-	expect_with(&setting, STR("123456789\n"), STR("!1:a line is too long"));
+		    STR("std||||1;std||||;!3:A line is longer than --max-body allows."));
+	expect_with(&setting, STR("1\n12345\n\n12345\n"),
+		    STR("std||||1;!2:A line is longer than --max-body allows."));
+	expect_with(&setting, STR("1\n12345"),
+		    STR("std||||1;!2:A line is longer than --max-body allows."));
+	expect_with(&setting, STR("123456789\n"),
+		    STR("!1:A line is longer than --max-body allows."));
 }
 
 /* A line that is too long is refused before its end has come: it may never come. */
@@ -269,11 +272,11 @@ Test(feed, ndjson_topics)
 	       STR("{\"topic\":[\"a\"]}\n{\"topic\":[\"a\\\"\",\"b\",\"\\u00e4\"],\"data\":\"\\n\"}"),
 	       STR("a||||;a\",b,\xc3\xa4||||\n;"));
 	expect(FEED_NDJSON, STR("{\"topic\":\"\"}"), STR("||||;"));
-	expect(FEED_NDJSON, STR("{\"topic\":[]}"), STR("!1:topic is an empty array"));
+	expect(FEED_NDJSON, STR("{\"topic\":[]}"), STR("!1:The member topic is an empty array."));
 	expect(FEED_NDJSON, STR("{\"topic\":[\"a\",1]}"),
-	       STR("!1:topic is neither a string nor an array of strings"));
+	       STR("!1:The member topic is neither a string nor an array of strings."));
 	expect(FEED_NDJSON, STR("{\"topic\":{}}"),
-	       STR("!1:topic is neither a string nor an array of strings"));
+	       STR("!1:The member topic is neither a string nor an array of strings."));
 }
 
 static void push_topics(unsigned count, struct record *record, struct feed *feed)
@@ -304,7 +307,7 @@ Test(feed, ndjson_many_topics)
 
 	push_topics(SSE_TOPICS_MAX + 1, &record, &feed);
 	cr_assert(record.calls == 1 && feed.err == -EINVAL);
-	cr_assert(strcmp(feed.error, "too many topics") == 0);
+	cr_assert(strcmp(feed.error, "An event may have 1000 topics at the most.") == 0);
 	buf_done(&record.text);
 	feed_done(&feed);
 }
@@ -319,20 +322,20 @@ Test(feed, ndjson_refuses_the_line)
 	static const struct {
 		const char *line, *why;
 	} cases[] = {
-		{ "{", "the line is not JSON" },
-		{ "hello", "the line is not JSON" },
-		{ "{}{}", "the line is not JSON" },
-		{ "{\"data\":\"\xff\"}", "the line is not JSON" },
-		{ "[]", "the line is not a JSON object" },
-		{ "\"data\"", "the line is not a JSON object" },
-		{ "{\"event\":1}", "event is not a string" },
-		{ "{\"id\":{}}", "id is not a string" },
-		{ "{\"id\":7}", "id is not a string" },
-		{ "{\"retry\":\"5\"}", "retry is not a whole number of milliseconds" },
-		{ "{\"retry\":-5}", "retry is not a whole number of milliseconds" },
-		{ "{\"retry\":1.5}", "retry is not a whole number of milliseconds" },
+		{ "{", "The line is not JSON." },
+		{ "hello", "The line is not JSON." },
+		{ "{}{}", "The line is not JSON." },
+		{ "{\"data\":\"\xff\"}", "The line is not JSON." },
+		{ "[]", "The line is not a JSON object." },
+		{ "\"data\"", "The line is not a JSON object." },
+		{ "{\"event\":1}", "The member event is not a string." },
+		{ "{\"id\":{}}", "The member id is not a string." },
+		{ "{\"id\":7}", "The member id is not a string." },
+		{ "{\"retry\":\"5\"}", "The member retry is not a whole number of milliseconds." },
+		{ "{\"retry\":-5}", "The member retry is not a whole number of milliseconds." },
+		{ "{\"retry\":1.5}", "The member retry is not a whole number of milliseconds." },
 		{ "{\"retry\":18446744073709551615}",
-		  "retry is not a whole number of milliseconds" },
+		  "The member retry is not a whole number of milliseconds." },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -355,7 +358,7 @@ Test(feed, ndjson_nested_too_deep)
 	memset(line, '[', 70);
 	memset(line + 70, ']', 70);
 	expect(FEED_NDJSON, (struct str){ line, sizeof(line) },
-	       STR("!1:the JSON is nested too deep"));
+	       STR("!1:The JSON is nested too deep."));
 }
 
 Test(feed, ndjson_line_of_the_limit)
@@ -364,7 +367,8 @@ Test(feed, ndjson_line_of_the_limit)
 
 	expect_with(&setting, STR("{\"data\":\"\\n\\n\"} \r\n{\"data\":\"1234\" }"),
 		    STR("std||||\n\n;std||||1234;"));
-	expect_with(&setting, STR("{\"data\":\"12345\"} \n"), STR("!1:a line is too long"));
+	expect_with(&setting, STR("{\"data\":\"12345\"} \n"),
+		    STR("!1:A line is longer than --max-body allows."));
 }
 
 /* sse */
@@ -425,13 +429,14 @@ Test(feed, sse_limits)
 
 	expect_with(&setting, STR("data:123\n\n"), STR("std||||123;"));
 	expect_with(&setting, STR("data:1\n\ndata:1234\n\n"),
-		    STR("std||||1;!3:a line is too long"));
+		    STR("std||||1;!3:A line is longer than --max-body allows."));
 	expect_with(&setting, STR("data:12\ndata:45\ndata:78\n\n"), STR("std||||12\n45\n78;"));
 	expect_with(&setting, STR("data:12\ndata:45\ndata:789\n\n"),
-		    STR("!3:the data of an event is too long"));
+		    STR("!3:The data of an event is longer than --max-body allows."));
 	expect_with(&setting, STR("data:12\r\ndata:45\r\ndata:78\r\ndata\r\n\r\n"),
-		    STR("!4:the data of an event is too long"));
-	expect_with(&setting, STR(":12345678\n"), STR("!1:a line is too long"));
+		    STR("!4:The data of an event is longer than --max-body allows."));
+	expect_with(&setting, STR(":12345678\n"),
+		    STR("!1:A line is longer than --max-body allows."));
 	expect_with(&setting, STR("data:12\ndata:45\ndata:789"), STR(""));
 }
 
