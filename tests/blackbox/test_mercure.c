@@ -8,103 +8,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "hubclient.h"
 #include "metrics.h"
-#include "reader.h"
-#include "token.h"
 
 #define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
-#define HUB        "/.well-known/mercure"
-
-/* A daemon with both keys, one in a file and one in the environment, and these options. */
-static void hub_begin(struct daemon *d, const char *const *options)
-{
-	const char *all[24];
-	size_t n = 0;
-
-	daemon_init(d);
-	all[n++] = "--mercure-publisher-key-file";
-	all[n++] = daemon_file(d, "key", STR(TOKEN_KEY "\n"));
-	cr_assert(setenv("MERCURE_SUBSCRIBER_JWT_KEY", TOKEN_KEY, 1) == 0);
-	while (options && *options)
-		all[n++] = *options++;
-	all[n] = NULL;
-	daemon_start(d, all);
-	unsetenv("MERCURE_SUBSCRIBER_JWT_KEY");
-}
-
-/* Posts bytes to the hub with these header fields; the answer is in r. */
-static int post(const struct daemon *d, struct response *r, const char *fields, struct str body)
-{
-	struct client c;
-
-	client_open(&c, d);
-	client_sendf(&c, "POST " HUB " HTTP/1.1\r\nHost: a\r\n%sContent-Length: %zu\r\n\r\n",
-		     fields, body.n);
-	client_try_send(&c, body);
-	client_read(&c, r);
-	client_close(&c);
-	return r->status;
-}
-
-#define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
-
-/* Posts a form with that token. */
-static int update_with(const struct daemon *d, struct response *r, const struct token *token,
-		       struct str form)
-{
-	char fields[2 * TOKEN_MAX + 128];
-
-	snprintf(fields, sizeof(fields), FORM "Authorization: Bearer %.*s\r\n", TOKEN_MAX,
-		 token->text);
-	return post(d, r, fields, form);
-}
-
-/* Publishes with a token that may do everything, and expects 200. */
-static void update(const struct daemon *d, const char *form)
-{
-	struct token token = token_for("\"*\"", "");
-	struct response r;
-
-	cr_assert(update_with(d, &r, &token, str_of(form)) == 200, "%s: %s", form, r.body.p);
-	response_done(&r);
-}
-
-/* Asks for a stream by GET where a refusal is expected, else by HEAD: the status. */
-static int ask(const struct daemon *d, struct response *r, const char *method, const char *query,
-	       const char *fields)
-{
-	struct client c;
-
-	client_open(&c, d);
-	client_sendf(&c, "%s " HUB "%s HTTP/1.1\r\nHost: a\r\n%s\r\n", method, query, fields);
-	if (method[0] == 'G')
-		client_read(&c, r);
-	else
-		client_read_bodiless(&c, r);
-	client_close(&c);
-	return r->status;
-}
-
-#define GET(...)  ask(&d, &r, "GET", __VA_ARGS__)
-#define HEAD(...) ask(&d, &r, "HEAD", __VA_ARGS__)
-
-static const char *bearer(const struct token *token)
-{
-	static char fields[TOKEN_MAX + 64];
-
-	snprintf(fields, sizeof(fields), "Authorization: Bearer %.*s\r\n", TOKEN_MAX, token->text);
-	return fields;
-}
-
-/* Opens a stream of the hub with that token (NULL = none). */
-static void subscribe(struct reader *s, const struct daemon *d, const char *query,
-		      const struct token *token)
-{
-	char target[4096];
-
-	snprintf(target, sizeof(target), HUB "%s", query);
-	reader_open(s, d, target, token ? bearer(token) : "");
-}
+#define GET(...)   hub_ask(&d, &r, "GET", __VA_ARGS__)
+#define HEAD(...)  hub_ask(&d, &r, "HEAD", __VA_ARGS__)
 
 /* --- publishing --- */
 
@@ -117,9 +26,9 @@ Test(mercure, answers_the_id_and_nothing_else)
 
 	hub_begin(&d, NULL);
 	subscribe(&s, &d, "?topic=https%3A%2F%2Fexample.com%2Fbooks%2F1", &token);
-	cr_expect(update_with(&d, &r, &token,
-			      STR("topic=https%3A%2F%2Fexample.com%2Fbooks%2F1&data=a+b%0Ac%2B"
-				  "&id=urn:uuid:1&type=t&retry=5&unknown=x")) == 200);
+	cr_expect(hub_update(&d, &r, &token,
+			     STR("topic=https%3A%2F%2Fexample.com%2Fbooks%2F1&data=a+b%0Ac%2B"
+				 "&id=urn:uuid:1&type=t&retry=5&unknown=x")) == 200);
 	cr_expect(str_eq(buf_str(&r.body), STR("urn:uuid:1")));
 	cr_expect(str_starts(response_header(&r, "Content-Type"), STR("text/plain")));
 	response_done(&r);
@@ -129,7 +38,7 @@ Test(mercure, answers_the_id_and_nothing_else)
 	cr_expect_str_eq(s.events[0].type, "t");
 	cr_expect(s.retry_ms == 5);
 	/* Without an id there is one of ours. */
-	cr_expect(update_with(&d, &r, &token, STR("topic=https%3A%2F%2Fexample.com%2Fbooks%2F1")) ==
+	cr_expect(hub_update(&d, &r, &token, STR("topic=https%3A%2F%2Fexample.com%2Fbooks%2F1")) ==
 		  200);
 	reader_wait(&s, 2);
 	cr_expect(str_eq(buf_str(&r.body), str_of(s.events[1].id)) && strchr(s.events[1].id, '-'));
@@ -200,7 +109,7 @@ Test(mercure, refuses_with_one_sentence_and_stores_nothing)
 	hub_begin(&d, NULL);
 	for (size_t i = 0; i < ROWS(forms); i++) {
 		struct response r;
-		int status = update_with(&d, &r, &token, forms[i].form);
+		int status = hub_update(&d, &r, &token, forms[i].form);
 		struct str body = buf_str(&r.body);
 
 		cr_expect(status == forms[i].status, "row %zu: %d", i, status);
@@ -229,10 +138,10 @@ Test(mercure, topics_of_an_update_have_a_limit)
 	buf_init(&form, 1 << 20);
 	for (int i = 0; i < 1000; i++)
 		buf_addf(&form, "topic=t%d&", i);
-	cr_expect(update_with(&d, &r, &token, buf_str(&form)) == 200);
+	cr_expect(hub_update(&d, &r, &token, buf_str(&form)) == 200);
 	response_done(&r);
 	buf_add(&form, STR("topic=t"));
-	cr_expect(update_with(&d, &r, &token, buf_str(&form)) == 400);
+	cr_expect(hub_update(&d, &r, &token, buf_str(&form)) == 400);
 	response_done(&r);
 	buf_done(&form);
 	daemon_stop(&d);
@@ -248,21 +157,21 @@ Test(mercure, other_bodies_have_no_fields_and_large_ones_are_refused)
 
 	hub_begin(&d, OPTIONS("--max-body", "1000"));
 	snprintf(fields, sizeof(fields), "Content-Type: application/json\r\n%s", bearer(&token));
-	cr_expect(post(&d, &r, fields, STR("topic=a")) == 400);
+	cr_expect(hub_post(&d, &r, fields, STR("topic=a")) == 400);
 	cr_expect(response_has(&r, "Missing \"topic\" parameter"));
 	response_done(&r);
-	cr_expect(post(&d, &r, bearer(&token), STR("topic=a")) == 400);
+	cr_expect(hub_post(&d, &r, bearer(&token), STR("topic=a")) == 400);
 	response_done(&r);
 	snprintf(fields, sizeof(fields),
 		 "Content-Type: Application/x-www-form-urlencoded; charset=utf-8\r\n%s",
 		 bearer(&token));
-	cr_expect(post(&d, &r, fields, STR("topic=a")) == 200);
+	cr_expect(hub_post(&d, &r, fields, STR("topic=a")) == 200);
 	response_done(&r);
 	buf_init(&form, 2000);
 	buf_add(&form, STR("topic=a&data="));
 	while (form.n < 1001)
 		buf_add_char(&form, 'x');
-	cr_expect(update_with(&d, &r, &token, buf_str(&form)) == 413);
+	cr_expect(hub_update(&d, &r, &token, buf_str(&form)) == 413);
 	response_done(&r);
 	buf_done(&form);
 	daemon_stop(&d);
@@ -310,15 +219,15 @@ Test(mercure, bad_tokens_are_worth_nothing)
 	/* Anonymous clients may subscribe: a bad token is worse than none. */
 	hub_begin(&d, OPTIONS("--mercure-anonymous"));
 	for (size_t i = 0; i < count; i++) {
-		cr_expect(update_with(&d, &r, &bad[i], STR("topic=a")) == 401, "token %zu", i);
+		cr_expect(hub_update(&d, &r, &bad[i], STR("topic=a")) == 401, "token %zu", i);
 		cr_expect(response_is(&r, "WWW-Authenticate", "Bearer"));
 		response_done(&r);
 		cr_expect(GET("?topic=a", bearer(&bad[i])) == 401, "token %zu", i);
 		response_done(&r);
 	}
-	cr_expect(post(&d, &r, FORM, STR("topic=a")) == 401, "no token");
+	cr_expect(hub_post(&d, &r, FORM, STR("topic=a")) == 401, "no token");
 	response_done(&r);
-	cr_expect(post(&d, &r, FORM "Authorization: Basic YTpi\r\n", STR("topic=a")) == 401);
+	cr_expect(hub_post(&d, &r, FORM "Authorization: Basic YTpi\r\n", STR("topic=a")) == 401);
 	response_done(&r);
 	daemon_stop(&d);
 }
@@ -332,11 +241,11 @@ Test(mercure, a_token_must_speak_of_publishing)
 	struct response r;
 
 	hub_begin(&d, NULL);
-	cr_expect(update_with(&d, &r, &none, STR("topic=a")) == 401);
+	cr_expect(hub_update(&d, &r, &none, STR("topic=a")) == 401);
 	response_done(&r);
-	cr_expect(update_with(&d, &r, &no_list, STR("topic=a")) == 401);
+	cr_expect(hub_update(&d, &r, &no_list, STR("topic=a")) == 401);
 	response_done(&r);
-	cr_expect(update_with(&d, &r, &empty, STR("topic=a")) == 403,
+	cr_expect(hub_update(&d, &r, &empty, STR("topic=a")) == 403,
 		  "an empty list grants nothing");
 	response_done(&r);
 	cr_expect(GET("?topic=a", "") == 401, "nobody subscribes without a token");
@@ -406,7 +315,7 @@ Test(mercure, a_cookie_publishes_only_for_pages_that_may)
 
 		snprintf(fields, sizeof(fields), FORM "Cookie: mercureAuthorization=%s\r\n%s",
 			 good.text, rows[i].fields);
-		cr_expect(post(&d, &r, fields, STR("topic=a")) == rows[i].status, "row %zu", i);
+		cr_expect(hub_post(&d, &r, fields, STR("topic=a")) == rows[i].status, "row %zu", i);
 		response_done(&r);
 	}
 	daemon_stop(&d);
@@ -421,7 +330,7 @@ Test(mercure, is_not_there_until_it_is_set_up)
 	daemon_begin(&d, NULL);
 	cr_expect(GET("?topic=a", bearer(&token)) == 404);
 	response_done(&r);
-	cr_expect(update_with(&d, &r, &token, STR("topic=a")) == 404);
+	cr_expect(hub_update(&d, &r, &token, STR("topic=a")) == 404);
 	response_done(&r);
 	daemon_stop(&d);
 	daemon_begin(&d, OPTIONS("--mercure-anonymous"));
