@@ -38,12 +38,15 @@ COMPILE   = $(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) $(HARDEN) -MMD -MP $(CPPFLAG
 CRITERION = $(shell pkg-config --cflags criterion)
 LINK_TEST = $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs criterion)
 # The daemon that lives in a test has the clock and the kernel that the test gives it.
-$(BUILD)/unit $(BUILD)/replay: LINK += -Wl,--wrap=clock_gettime,--wrap=sendmsg
+$(BUILD)/unit $(BUILD)/replay $(BUILD)/faults: LINK += -Wl,--wrap=clock_gettime,--wrap=sendmsg
+$(BUILD)/faults: LINK += $(shell sed -n 's/^	{ "\([a-z0-9_]*\)", {.*/-Wl,--wrap=\1/p' \
+	tests/faults/wraps.c)
 
 SOURCES  = $(wildcard src/*.c)
 UNITS    = $(wildcard tests/unit/*.c)
 BLACKBOX = $(wildcard tests/blackbox/*.c tests/lib/*.c)
 REPLAY   = $(wildcard tests/fuzz/*.c) tests/unit/house.c
+FAULTS   = $(wildcard tests/faults/*.c) tests/unit/house.c
 # What the black-box tests borrow from the daemon: nothing that they check.
 BORROWED = src/str.c src/buf.c src/clock.c src/hmac.c src/sha256.c src/sha512.c
 # The folders too, so that a file that goes away is noticed.
@@ -99,12 +102,13 @@ check-asan: ## the same, built with AddressSanitizer and UBSan
 	$(MAKE) check BUILD=$(BUILD)/asan SANITIZE=1
 
 check-browser: all ## the tests with browsers and proxies; installs what they need
-	sh tests/need.sh nodejs npm chromium firefox-esr nginx haproxy openssl
+	sh tests/need.sh nodejs npm chromium nginx haproxy openssl
 	SSECASTD=$(BUILD)/ssecastd sh tests/browser/run.sh $(BUILD)/browser
 
-check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/blackbox $(BUILD)/ssecastd-next
+check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults $(BUILD)/blackbox $(BUILD)/ssecastd-next
 	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
 	$(BUILD)/replay tests/fuzz/corpus/*
+	$(BUILD)/faults
 	SSECASTD=$(BUILD)/ssecastd SSECASTD_NEXT=$(BUILD)/ssecastd-next \
 		sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
 
@@ -125,6 +129,9 @@ rules:
 
 $(BUILD)/unit: $(call objects,$(UNITS)) $(PARTS)
 	$(call say,LINK) $(LINK_TEST)
+
+$(BUILD)/faults: $(call objects,$(FAULTS)) $(PARTS)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/replay: $(call objects,$(REPLAY)) $(PARTS)
 	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^

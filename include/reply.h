@@ -27,6 +27,12 @@ void reply_body(struct hub *hub, struct conn *conn, int status, struct str type,
 void reply_text(struct hub *hub, struct conn *conn, int status, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* What there is to say where memory ran out; a constant, to be told from other sentences. */
+extern const char reply_no_memory[];
+
+/* What is wrong with a request, with that status; with 503 where it is reply_no_memory. */
+void reply_wrong(struct hub *hub, struct conn *conn, int status, const char *sentence);
+
 /* As reply_text(), and the connection ends after it: what follows on it cannot be trusted. */
 void reply_refuse(struct hub *hub, struct conn *conn, int status, const char *sentence);
 

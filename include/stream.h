@@ -57,8 +57,11 @@ bool stream_is_too_slow(struct hub *hub, struct conn *conn, enum stats_reason *r
  */
 void stream_refuse(struct hub *hub, struct conn *conn, enum stats_reason reason);
 
-/* Appends text as stream bytes of that audience's framing: as one chunk, or bare. */
-void stream_frame(enum topic_framing framing, struct str text, struct buf *out);
+/*
+ * Appends text, which is not empty, as stream bytes of that audience's framing: as one chunk, or
+ * bare. Its sticky error becomes that of out.
+ */
+void stream_frame(enum topic_framing framing, const struct buf *text, struct buf *out);
 
 /*
  * Appends what a client is told of a gap, a JSON object: what it named, the floor, and the reason.

@@ -193,7 +193,7 @@ static void open_subscribe(struct hub *hub, struct conn *conn, const struct http
 		wrong = selectors_read(&selectors, hub, conn, request);
 	wish.selectors = buf_str(&selectors);
 	if (wrong)
-		reply_text(hub, conn, 400, "%s", wrong);
+		reply_wrong(hub, conn, 400, wrong);
 	else
 		subscribe_stream(hub, conn, request, &wish);
 	buf_done(&selectors);

@@ -71,17 +71,21 @@ bool publish_by_token(struct hub *hub, struct conn *conn, const struct http_requ
 static const char *form_topic(struct publish_form *form, struct str raw, bool plus)
 {
 	size_t begin = form->topics.n;
+	int err;
 
 	if (form->topic_count == SSE_TOPICS_MAX)
 		return "An event may have 1000 topics at the most.";
-	if (uri_decode(raw, plus, &form->topics))
-		return "The topic has a bad percent-encoding.";
+	err = uri_decode(raw, plus, &form->topics);
+	if (err)
+		return err == -ENOMEM ? reply_no_memory : "The topic has a bad percent-encoding.";
 	/* They are cut at their NULs later. */
 	if (str_find(str_from(buf_str(&form->topics), begin), '\0') < form->topics.n - begin)
 		return "A topic must not have control characters.";
 	buf_add_char(&form->topics, '\0');
 	form->topic_count++;
-	return form->topics.err ? "The topics are too long." : NULL;
+	if (form->topics.err)
+		return form->topics.err == -ENOMEM ? reply_no_memory : "The topics are too long.";
+	return NULL;
 }
 
 static const char *form_retry(struct publish_form *form, struct str query)
@@ -95,6 +99,8 @@ static const char *form_retry(struct publish_form *form, struct str query)
 	if (got == 1)
 		got = str_to_u64(buf_str(&text), UINT32_MAX, &form->retry_ms);
 	buf_done(&text);
+	if (got == -ENOMEM)
+		return reply_no_memory;
 	return got < 0 ? "retry must be a number of milliseconds." : NULL;
 }
 
@@ -127,6 +133,8 @@ static const char *form_read(struct publish_form *form, const struct http_reques
 	if (!wrong && uri_query_get(request->query, STR("id"), &form->id) < 0)
 		wrong = "The id is too long or has a bad percent-encoding.";
 	form->is_private = query_has(request->query, STR("private"));
+	if (form->type.err == -ENOMEM || form->id.err == -ENOMEM)
+		return reply_no_memory;
 	return wrong ? wrong : form_retry(form, request->query);
 }
 
@@ -233,7 +241,7 @@ void publish_open(struct hub *hub, struct conn *conn, const struct http_request 
 		wrong = form_publish(hub, exchange, STR(""), true, &receipt, &status);
 	if (wrong) {
 		hub->stats.events_refused++;
-		reply_text(hub, conn, status, "%s", wrong);
+		reply_wrong(hub, conn, status, wrong);
 	} else if (str_eq_nocase(type, STR("application/x-ndjson"))) {
 		feed_open(hub, conn, FEED_NDJSON);
 	} else if (str_eq_nocase(type, STR("text/event-stream"))) {

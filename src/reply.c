@@ -102,6 +102,13 @@ void reply_text(struct hub *hub, struct conn *conn, int status, const char *form
 	buf_done(&text);
 }
 
+const char reply_no_memory[] = "There is no memory for this request now.";
+
+void reply_wrong(struct hub *hub, struct conn *conn, int status, const char *sentence)
+{
+	reply_text(hub, conn, sentence == reply_no_memory ? 503 : status, "%s", sentence);
+}
+
 void reply_refuse(struct hub *hub, struct conn *conn, int status, const char *sentence)
 {
 	exchange_of(hub, conn)->keep_alive = false;

@@ -28,11 +28,14 @@ static enum topic_framing framing_of(const struct hub *hub, const struct conn *c
 	return (enum topic_framing)audience_of(hub, conn)->framing;
 }
 
-void stream_frame(enum topic_framing framing, struct str text, struct buf *out)
+void stream_frame(enum topic_framing framing, const struct buf *text, struct buf *out)
 {
+	/* What is half built is not sent; and a chunk of nothing would end the stream. */
+	if (!out->err)
+		out->err = text->err;
 	if (framing == TOPIC_CHUNKED)
-		buf_addf(out, "%zx\r\n", text.n);
-	buf_add(out, text);
+		buf_addf(out, "%zx\r\n", text->n);
+	buf_add(out, buf_str(text));
 	if (framing == TOPIC_CHUNKED)
 		buf_add(out, STR("\r\n"));
 }
@@ -59,7 +62,7 @@ void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out)
 	buf_init(&text, 64);
 	buf_addf(&text, "retry: %llu\n\n",
 		 (unsigned long long)(retry_ms + hub_random(hub, spread_ms + 1)));
-	stream_frame(framing, buf_str(&text), out);
+	stream_frame(framing, &text, out);
 	buf_done(&text);
 }
 

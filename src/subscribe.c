@@ -44,17 +44,19 @@ const char *subscribe_add(struct buf *selectors, const struct hub *hub, const st
 	const char *wrong = NULL;
 	struct str topic;
 	struct buf text;
+	int err;
 
 	buf_init(&text, HTTP_URI_MAX);
-	if (uri_decode(raw, plus, &text))
-		wrong = "The topic has a bad percent-encoding.";
+	err = uri_decode(raw, plus, &text);
+	if (err)
+		wrong = err == -ENOMEM ? reply_no_memory : "The topic has a bad percent-encoding.";
 	topic = buf_str(&text);
 	if (!wrong)
 		wrong = sse_check_topic(topic, bytes_max);
 	if (!wrong && topic.p[0] == '$' && !is_allowed(hub, conn, topic))
 		wrong = "Topics that begin with $ are for control listeners.";
 	if (!wrong && names_add(selectors, topic))
-		wrong = "There is no memory for the topics.";
+		wrong = reply_no_memory;
 	buf_done(&text);
 	return wrong;
 }
@@ -72,8 +74,7 @@ static const char *topics_read(struct buf *topics, const struct hub *hub, const 
 		if (str_eq(name, STR("topic")))
 			wrong = subscribe_add(topics, hub, conn, value, true, SSE_TOPIC_MAX);
 	if (!wrong && topics->n == 0)
-		wrong = names_add(topics, STR("broadcast")) ? "There is no memory for the topics."
-							    : NULL;
+		wrong = names_add(topics, STR("broadcast")) ? reply_no_memory : NULL;
 	if (!wrong && names_count(buf_str(topics)) > TOPICS_MAX)
 		wrong = "A stream may have 64 topics at the most.";
 	return wrong;
@@ -204,6 +205,8 @@ static void say_gap(struct hub *hub, struct buf *out, enum topic_framing framing
 
 	buf_init(&data, 1 << 16);
 	stream_gap(hub, buf_str(&start->from), start->gap, &data);
+	if (!out->err)
+		out->err = data.err;
 	say_event(out, framing, hub->ring.header->floor, STR("gap"), buf_str(&data));
 	buf_done(&data);
 	hub->stats.gaps++;
@@ -227,7 +230,7 @@ static void say_hello(struct hub *hub, struct buf *out, enum topic_framing frami
 	if (!start->resumes && !has_welcome)
 		buf_addf(&text, "id: %.*s\n", (int)eventid_write(id, here), id);
 	buf_add_char(&text, '\n');
-	stream_frame(framing, buf_str(&text), out);
+	stream_frame(framing, &text, out);
 	buf_done(&text);
 	if (start->gap)
 		say_gap(hub, out, framing, start);
@@ -342,10 +345,14 @@ void subscribe_stream(struct hub *hub, struct conn *conn, const struct http_requ
 		      const struct wish *wish)
 {
 	struct start start = { .record = 0 };
+	int err;
 
 	buf_init(&start.from, HTTP_HEAD_MAX);
-	if (start_read(hub, request, &start))
-		reply_text(hub, conn, 400, "The query has a bad percent-encoding.");
+	err = start_read(hub, request, &start);
+	if (err == -ENOMEM || start.from.err)
+		reply_wrong(hub, conn, 503, reply_no_memory);
+	else if (err)
+		reply_wrong(hub, conn, 400, "The query has a bad percent-encoding.");
 	else if (!wish->is_mercure && subscribe_is_poll(request))
 		open_poll(hub, conn, request, wish, &start);
 	else
@@ -385,7 +392,7 @@ void subscribe_open(struct hub *hub, struct conn *conn, const struct http_reques
 		wrong = topics_read(&topics, hub, conn, request, topic);
 		wish.selectors = buf_str(&topics);
 		if (wrong)
-			reply_text(hub, conn, 400, "%s", wrong);
+			reply_wrong(hub, conn, 400, wrong);
 		else
 			subscribe_stream(hub, conn, request, &wish);
 	}

@@ -16,7 +16,7 @@
 #include "options.h"
 #include "request.h"
 
-enum { ARGS_MAX = 32, TURNS_MAX = 100000, SLICES_MAX = 64 };
+enum { TURNS_MAX = 100000, SLICES_MAX = 64 };
 
 int64_t house_ahead_ms, house_step_ms;
 
@@ -40,6 +40,7 @@ int __wrap_clock_gettime(clockid_t which, struct timespec *now)
 }
 
 size_t house_send_max;
+int (*house_sendmsg_fault)(int fd);
 uint64_t house_random = 1;
 
 uint64_t house_choose(uint64_t n)
@@ -61,6 +62,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 	struct iovec pieces[IOV_MAX];
 	struct msghdr less = *message;
 
+	if (house_sendmsg_fault && (errno = house_sendmsg_fault(fd)))
+		return -1;
 	if (!house_send_max)
 		return __real_sendmsg(fd, message, flags);
 	assert(message->msg_iovlen <= IOV_MAX);
@@ -94,22 +97,46 @@ void house_poke(struct house *house)
 	house_turn(house);
 }
 
+static bool has_option(const struct house *house, const char *name)
+{
+	for (int i = 1; i < house->argc; i++)
+		if (strcmp(house->argv[i], name) == 0)
+			return true;
+	return false;
+}
+
+int house_try(struct house *house, const char *const *options)
+{
+	static const char *const defaults[] = { "house", "--tick-interval", "0", "--max-clients",
+						"100" };
+	struct config config;
+	int err;
+
+	memset(house, 0, sizeof(*house));
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		house->argv[house->argc++] = (char *)(uintptr_t)defaults[i];
+	for (; *options && house->argc < HOUSE_ARGS_MAX - 1; options++)
+		house->argv[house->argc++] = (char *)(uintptr_t)*options;
+	assert(!*options);
+	log_level = LOG_LEVEL_ERROR;
+	if (config_init(&config) ||
+	    config_read(&config, house->argc, house->argv, stdout, stderr) != CONFIG_RUN) {
+		config_done(&config);
+		return -EINVAL;
+	}
+	if (!has_option(house, "--listen"))
+		value_clear(option_find(STR("listen")), &config);
+	err = server_init(&house->server, &config, config.clients_max, house->argc, house->argv,
+			  NULL);
+	if (err)
+		house_close(house);
+	return err;
+}
+
 void house_open(struct house *house, const char *const *options)
 {
-	char *argv[ARGS_MAX] = { "house", "--tick-interval", "0", "--max-clients", "100" };
-	struct config config;
-	int argc = 5, err;
+	int err = house_try(house, options);
 
-	for (; *options && argc < ARGS_MAX; options++)
-		argv[argc++] = (char *)(uintptr_t)*options;
-	assert(argc < ARGS_MAX);
-	log_level = LOG_LEVEL_ERROR;
-	err = config_init(&config);
-	assert(!err);
-	err = (int)config_read(&config, argc, argv, stdout, stderr);
-	assert(err == CONFIG_RUN);
-	value_clear(option_find(STR("listen")), &config);
-	err = server_init(&house->server, &config, config.clients_max, argc, argv, NULL);
 	assert(!err);
 	house_turn(house);
 }

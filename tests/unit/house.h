@@ -11,8 +11,12 @@
 
 #include "server.h"
 
+enum { HOUSE_ARGS_MAX = 64 };
+
 struct house {
 	struct server server;
+	int argc;
+	char *argv[HOUSE_ARGS_MAX];
 };
 
 /* Milliseconds that both clocks, and the real clock beyond that, are ahead of the machine's. */
@@ -25,6 +29,9 @@ extern int64_t house_ahead_ms, house_step_ms;
 extern size_t house_send_max;
 extern uint64_t house_random;
 
+/* Where it is set: the errno with which a sendmsg() to fd fails, or 0. */
+extern int (*house_sendmsg_fault)(int fd);
+
 /* A number below n, from house_random. */
 uint64_t house_choose(uint64_t n);
 
@@ -32,6 +39,9 @@ uint64_t house_choose(uint64_t n);
 void house_poke(struct house *house);
 
 /* Starts it with these options, NULL-terminated. */
+int house_try(struct house *house, const char *const *options);
+
+/* The same, where it cannot fail; house_try() gives 0, or -errno with nothing left to close. */
 void house_open(struct house *house, const char *const *options);
 
 /* Ends it; its clients see their end. */
