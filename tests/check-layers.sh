@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the layers of the rooms: each header compiles alone, and each file includes only rooms of
-# its own layer and of those below.
+# Checks the layers of the rooms: each header compiles alone, each file includes only rooms of its
+# own layer and of those below, and the layout in README.md names every room.
 set -eu
 
 layers=$(
@@ -50,6 +50,8 @@ for file in include/*.h src/*.c; do
 done
 
 for header in include/*.h; do
+	room=$(basename "${header%.h}")
+	grep -q "^| .*\`$room\`" README.md || complain "the layout in README.md does not name $room"
 	echo "#include \"${header#include/}\"" |
 		${CC:-cc -std=c11 -D_GNU_SOURCE -Iinclude} -fsyntax-only -x c - ||
 		complain "$header does not compile alone"

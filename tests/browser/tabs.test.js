@@ -10,7 +10,7 @@ import { Wire } from "./lib/wire.js";
 
 /* A page from plain http: that is not from localhost: there, a browser has no Web Locks. */
 const PLAIN_HOST = "plain.test";
-const freshContext = useBrowser({ args: [`--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`] });
+const freshContext = useBrowser("chromium", `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`);
 const TABS = 20;
 
 /* Publishes numbered events one by one, and goes on with `between` after half of them. */

@@ -1,7 +1,7 @@
 /*
- * Debian's Chromium, headless, by playwright-core. A browser per test file, closed at its end; a
- * context per test, which is as if it were a browser of its own: the tabs of one share what tabs of
- * a browser share.
+ * Debian's Chromium and Firefox, headless, by playwright-core. A browser per test file, closed at
+ * its end; a context per test, which is as if it were a browser of its own: the tabs of one share
+ * what tabs of a browser share.
  */
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -9,22 +9,29 @@ import { join } from "node:path";
 import { after, before } from "node:test";
 
 export const BUILD = process.env.BROWSER_BUILD || "build/browser";
-const { chromium } = createRequire(join(process.cwd(), BUILD, "/"))("playwright-core");
+const { chromium, firefox } = createRequire(join(process.cwd(), BUILD, "/"))("playwright-core");
 
-/* For test files: calls that return the browser, and a fresh context of it. */
-export function useBrowser(options = {}) {
+const launchers = {
+	chromium: (args) => chromium.launch({
+		executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+		args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+			"--disable-background-networking", "--disable-component-update", "--disable-sync",
+			...args],
+	}),
+	/* The channel means the protocol of an unmodified Firefox, WebDriver BiDi. */
+	firefox: () => firefox.launch({
+		executablePath: process.env.FIREFOX || "/usr/bin/firefox-esr",
+		channel: "moz-firefox",
+	}),
+};
+
+/* For test files: a function that returns a fresh context of a browser with these arguments. */
+export function useBrowser(name = "chromium", ...args) {
 	let browser;
-	before(async () => {
-		browser = await chromium.launch({
-			executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-			args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-				"--disable-background-networking", "--disable-component-update",
-				"--disable-sync", ...(options.args || [])],
-		});
-	});
+	before(async () => { browser = await launchers[name](args); });
 	after(() => browser.close());
-	return async (t, contextOptions = {}) => {
-		const context = await browser.newContext({ ignoreHTTPSErrors: true, ...contextOptions });
+	return async (t, options = {}) => {
+		const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
 		t.after(() => context.close());
 		return context;
 	};

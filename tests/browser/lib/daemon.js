@@ -43,6 +43,7 @@ export class Daemon {
 		this.folder = mkdtempSync(join(tmpdir(), "ssecastd-"));
 		this.control = join(this.folder, "control.sock");
 		this.port = 0;
+		this.otherPort = 0; // of a --listen among the options
 		this.process = null;
 		this.log = "";
 	}
@@ -73,7 +74,8 @@ export class Daemon {
 				throw new Error(`the daemon ended: ${this.log}`);
 			return this.log.includes("ready");
 		});
-		this.port = Number(/listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(this.log)[1]);
+		const listening = this.log.matchAll(/listening on http:\/\/127\.0\.0\.1:(\d+)/g);
+		[this.port, this.otherPort] = [...listening].map(([, number]) => Number(number));
 	}
 
 	async stop(signal = "SIGTERM") {
