@@ -16,6 +16,7 @@ V        ?= 0
 
 BINDIR  = $(PREFIX)/bin
 UNITDIR = $(PREFIX)/lib/systemd/system
+CONFDIR = /etc/ssecastd
 MANDIR  = $(PREFIX)/share/man/man8
 
 WARNINGS = -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
@@ -63,7 +64,7 @@ NEXT     = config main handover upgrade server
 NEXT_OBJECTS = $(NEXT:%=$(BUILD)/next/src/%.o)
 PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
 
-.PHONY: all run check check-asan check-browser check-built rules lint bench bench-peers \
+.PHONY: all run check check-asan check-browser check-systemd check-built rules lint bench bench-peers \
 	install uninstall clean help
 .DELETE_ON_ERROR:
 # Objects of tests are kept like all others.
@@ -105,6 +106,12 @@ check-browser: all ## the tests with browsers and proxies; installs what they ne
 	sh tests/need.sh nodejs npm chromium nginx haproxy openssl
 	SSECASTD=$(BUILD)/ssecastd sh tests/browser/run.sh $(BUILD)/browser
 
+BOXED = $(addprefix $(BUILD)/,ssecastd-next ssecastd.service watcher prisoner)
+
+check-systemd: all $(BOXED) ## the unit under a real systemd, in a box of its own; needs root
+	sh tests/need.sh systemd
+	sh tests/systemd/check.sh $(BUILD)
+
 check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults $(BUILD)/blackbox $(BUILD)/ssecastd-next
 	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
 	$(BUILD)/replay tests/fuzz/corpus/*
@@ -135,6 +142,9 @@ $(BUILD)/faults: $(call objects,$(FAULTS)) $(PARTS)
 
 $(BUILD)/replay: $(call objects,$(REPLAY)) $(PARTS)
 	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/watcher $(BUILD)/prisoner: $(BUILD)/%: tests/systemd/%.c
+	$(call say,CC) $(COMPILE) $(LINK) $(LDFLAGS) -o $@ $<
 
 $(BUILD)/next/%.o: %.c
 	@mkdir -p $(@D)
@@ -182,15 +192,18 @@ bench-peers: $(BENCHES) ## the same beside nchan, redis and node, from Debian's 
 # Installing
 
 install: all $(BUILD)/ssecastd.service ## into PREFIX (/usr/local), below DESTDIR if set
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(MANDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(MANDIR) $(DESTDIR)$(CONFDIR)
 	install -m 755 $(BUILD)/ssecastd $(DESTDIR)$(BINDIR)/.ssecastd.new
 	mv -f $(DESTDIR)$(BINDIR)/.ssecastd.new $(DESTDIR)$(BINDIR)/ssecastd
 	install -m 644 $(BUILD)/ssecastd.service $(DESTDIR)$(UNITDIR)/ssecastd.service
+	install -m 644 systemd/ssecastd.socket $(DESTDIR)$(UNITDIR)/ssecastd.socket
 	install -m 644 docs/ssecastd.8 $(DESTDIR)$(MANDIR)/ssecastd.8
+	test -e $(DESTDIR)$(CONFDIR)/ssecastd.conf || \
+		install -m 644 systemd/ssecastd.conf $(DESTDIR)$(CONFDIR)/ssecastd.conf
 
-uninstall: ## remove what install put there
+uninstall: ## remove what install put there, but for the configuration
 	rm -f $(DESTDIR)$(BINDIR)/ssecastd $(DESTDIR)$(UNITDIR)/ssecastd.service \
-		$(DESTDIR)$(MANDIR)/ssecastd.8
+		$(DESTDIR)$(UNITDIR)/ssecastd.socket $(DESTDIR)$(MANDIR)/ssecastd.8
 
 # Made anew each time: BINDIR may be another one than the last time.
 .PHONY: $(BUILD)/ssecastd.service

@@ -32,9 +32,11 @@ static uint64_t fit_clients(uint64_t wanted)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return wanted;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		log_warning("the limit of open files could not be raised");
+	if (limit.rlim_cur != limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			log_warning("the limit of open files could not be raised");
+	}
 	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur <= FILES_RESERVED + CONN_SPARE)
 		return wanted;
 	room = limit.rlim_cur - FILES_RESERVED - CONN_SPARE;
