@@ -4,12 +4,12 @@
  * what tabs of a browser share.
  */
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before } from "node:test";
 
-export const BUILD = process.env.BROWSER_BUILD || "build/browser";
-const { chromium, firefox } = createRequire(join(process.cwd(), BUILD, "/"))("playwright-core");
+import { BUILD, fromBuild } from "./build.js";
+
+const { chromium, firefox } = fromBuild("playwright-core");
 
 const launchers = {
 	chromium: (args) => chromium.launch({
