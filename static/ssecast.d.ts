@@ -75,7 +75,7 @@ export interface SharedEventSourceEventMap {
  * source.addEventListener("alert", (event) => console.log(event.data, event.lastEventId));
  */
 export class SharedEventSource extends EventTarget {
-	/** @throws TypeError if the URL is none. */
+	/** @throws TypeError if there is no such URL or transport. */
 	constructor(url: string | URL, options?: SharedEventSourceOptions);
 
 	static readonly CONNECTING: 0;

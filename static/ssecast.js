@@ -398,7 +398,7 @@ class Link {
 			this._isSilent = true;
 			this.abort.abort();
 		} else {
-			this._watchTimer = setTimeout(() => this._watch(), leftMs);
+			this._watchTimer = setTimeout(() => this._watch(), Math.min(leftMs, TIMER_MS_MAX));
 		}
 	}
 
@@ -448,9 +448,6 @@ function canShare(options) {
 		typeof BroadcastChannel === "function";
 }
 
-/* Pages from plain http: have none. */
-const locks = typeof navigator === "object" && navigator.locks || null;
-
 /*
  * A tab in its group. Its owner has memberOpened(), memberReceived(event), memberLost(why, waitMs)
  * and memberFailed(why). Alone, where nothing can be shared, it leads nobody.
@@ -475,6 +472,8 @@ class Member {
 		this._sequence = 0;
 		this._channel = null;
 		this._saidAt = 0;
+		/* Pages from plain http: have none. */
+		this._locks = typeof navigator === "object" && navigator.locks || null;
 		this._lock = null; // stands for the place in the queue for the lock
 		this._release = null; // gives the lock back
 		this._heardAt = 0;
@@ -491,7 +490,13 @@ class Member {
 			this._lead();
 			return;
 		}
-		this._channel = new BroadcastChannel(this.group);
+		try {
+			this._channel = new BroadcastChannel(this.group);
+		} catch (error) {
+			this.group = null; // a page that may not
+			this._lead();
+			return;
+		}
 		this._channel.onmessage = ({ data }) => this._hear(data);
 		this._queue({});
 		this._ask();
@@ -499,7 +504,7 @@ class Member {
 
 	/* It keeps its place: join() goes on from there. */
 	leave() {
-		if (this.leads && !locks)
+		if (this.leads && !this._locks)
 			this._say({ kind: "bye" });
 		this.joined = this.leads = false;
 		this._stopLink();
@@ -529,29 +534,32 @@ class Member {
 	async count() {
 		if (!this.group)
 			return 1;
-		if (!locks)
+		if (!this._locks)
 			return null;
-		const { held, pending } = await locks.query();
+		const { held, pending } = await this._locks.query();
 		return held.concat(pending).filter(({ name }) => name === this.group).length;
 	}
 
 	/* Waits for the lock, or steals it from a leader that does nothing with it. */
 	_queue({ steal }) {
 		const lock = new AbortController();
-		if (!locks) {
+		if (!this._locks) {
 			if (steal)
 				this._lead();
 			return;
 		}
 		this._lock = lock;
-		locks.request(this.group, steal ? { steal } : { signal: lock.signal }, () => {
+		this._locks.request(this.group, steal ? { steal } : { signal: lock.signal }, () => {
 			if (this._lock !== lock)
 				return null;
 			this._lead();
 			return new Promise((resolve) => { this._release = resolve; });
-		}).catch(() => {
-			if (this._lock === lock)
-				this._stepDown(); // it was stolen
+		}).catch((error) => {
+			if (this._lock !== lock)
+				return;
+			if (error.name !== "AbortError")
+				this._locks = null; // a page that may not, as in a sandbox
+			this._stepDown(); // the lock was stolen, or there is none
 		});
 	}
 
@@ -598,7 +606,7 @@ class Member {
 
 	_ask() {
 		this._askedAt = Date.now();
-		this._answerMs = locks ? ANSWER_MS : ANSWER_LOCKLESS_MS * (1 + Math.random());
+		this._answerMs = this._locks ? ANSWER_MS : ANSWER_LOCKLESS_MS * (1 + Math.random());
 		this._say({ kind: "ask" });
 		this._checkAfter(this._answerMs);
 	}
@@ -625,7 +633,7 @@ class Member {
 
 	_checkAfter(ms) {
 		clearTimeout(this._timer);
-		this._timer = setTimeout(() => this._check(), ms);
+		this._timer = setTimeout(() => this._check(), Math.min(ms, TIMER_MS_MAX));
 	}
 
 	_say(message) {
@@ -668,7 +676,7 @@ class Member {
 		this._leaderId = lastId;
 		if (term > this._term)
 			this._begin(message);
-		else if (sequence !== expected)
+		else if (sequence !== expected && this.lastId !== "")
 			this._catchUp(); // a message was lost
 		else if (kind === "events" && this.link)
 			this._noteAhead(message);
@@ -732,7 +740,7 @@ class Member {
 	/* Reads a link of its own, from where it stands to where the leader stands. */
 	_catchUp() {
 		this._ahead = [{ id: this._leaderId }];
-		if (!this.link && this.lastId !== "")
+		if (!this.link)
 			this._startLink();
 	}
 
@@ -817,6 +825,8 @@ export class SharedEventSource extends EventTarget {
 		const base = typeof document === "object" ? document.baseURI : globalThis.location;
 		this._url = new URL(url, base);
 		this._options = Object.assign({}, DEFAULTS, options);
+		if (!(this._options.transport in TRANSPORTS) && this._options.transport !== "auto")
+			throw new TypeError(`there is no transport ${this._options.transport}`);
 		this._readyState = CONNECTING;
 		this._opened = 0; // times
 		this._handlers = {};

@@ -77,6 +77,11 @@ test("it is an EventSource to who uses it", async (t) => {
 	assert.equal("last-event-id" in server.requests[0].headers, false);
 });
 
+test("what is no URL or transport is refused", () => {
+	assert.throws(() => new SharedEventSource("http://["), TypeError);
+	assert.throws(() => new SharedEventSource("http://a/", { transport: "smoke" }), TypeError);
+});
+
 test("nothing comes after close(), not even of what has been read", async (t) => {
 	const server = await serve(t, stream("data: 1\n\ndata: 2\n\ndata: 3\n\n"));
 	const { source, got } = listen(t, server.url);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { useBrowser } from "./lib/browser.js";
+import { open, useBrowser } from "./lib/browser.js";
 import { Daemon } from "./lib/daemon.js";
 import { leaderOf, numbered, openTab, openTabs } from "./lib/tabs.js";
 import { until } from "./lib/until.js";
@@ -275,4 +275,30 @@ test("on a page from plain http: a leader that was killed is missed within some 
 	const others = tabs.filter((tab) => !crashed.has(tab));
 	assert.ok(others.length > 0, "no tab survived");
 	await eachHas(others, ["1"]);
+});
+
+test("a page that may not use locks, or has an origin for itself, still has its stream", async (t) => {
+	const daemon = await Daemon.start(t);
+	const page = await open(await freshContext(t), `${daemon.url}/healthz`);
+	await page.evaluate(() => {
+		const frame = document.createElement("iframe");
+		frame.sandbox = "allow-scripts";
+		frame.src = "/healthz";
+		document.body.append(frame);
+		return new Promise((resolve) => { frame.onload = resolve; });
+	});
+	const frame = page.frames()[1];
+	const library = await (await fetch(`${daemon.url}/ssecast.js`)).text();
+	await frame.evaluate(async ([library, url]) => {
+		const { SharedEventSource } =
+			await import(`data:text/javascript,${encodeURIComponent(library)}`);
+		globalThis.got = [];
+		globalThis.source = new SharedEventSource(url);
+		globalThis.source.onmessage = ({ data }) => globalThis.got.push(data);
+	}, [library, `${daemon.url}/sse`]);
+	assert.equal(await frame.evaluate(() => globalThis.origin), "null");
+	await until("it is open", () => frame.evaluate(() => globalThis.source.readyState === 1));
+	await daemon.publish("1");
+	await until("it has it", () => frame.evaluate(() => globalThis.got.includes("1")));
+	assert.deepEqual(page.errors, []);
 });
