@@ -219,6 +219,55 @@ Test(ring, own_ids_are_found_until_they_are_evicted_the_earliest_of_doubles_firs
 	cr_assert_not(ring_find_own_id(&ring, STR("id-0"), &found));
 }
 
+/* Records that are looked at to find an id: those of its bucket. */
+static unsigned looks_for(const struct ring *r, struct str id)
+{
+	uint64_t slots = r->header->slots, n = r->buckets[ring_hash(r, id) & (slots - 1)];
+	unsigned looks = 0;
+
+	for (; n != UINT64_MAX && n >= r->header->first; n = r->index[n & (slots - 1)].older)
+		looks++;
+	return looks;
+}
+
+/* Counted, not timed: what there is to look at does not grow with what is retained. */
+Test(ring, an_own_id_costs_the_same_with_1_or_100000_retained)
+{
+	enum { RETAINED = 100000, SIZE = 64 << 20 };
+	unsigned long looks = 0;
+	unsigned most = 0;
+	uint64_t n, found;
+	struct ring big;
+	char id[32];
+
+	cr_assert_eq(ring_init(&big, SIZE, START_MS), 0);
+	for (uint64_t i = 0; i < RETAINED; i++) {
+		struct str topic = STR("t");
+		struct event event = { .topics = &topic,
+				       .topic_count = 1,
+				       .data = STR("x"),
+				       .retry_ms = SSE_NO_RETRY };
+
+		event.id = (struct str){ id, (size_t)snprintf(id, sizeof(id), "urn:%llu",
+							      (unsigned long long)i) };
+		cr_assert_eq(ring_append(&big, &event, START_MS, &n), 0);
+		ring_flushed(&big);
+		cr_assert(i > 0 || looks_for(&big, event.id) == 1);
+	}
+	cr_assert_eq(big.header->first, 0, "all are retained");
+	for (uint64_t i = 0; i < RETAINED; i++) {
+		struct str text = { id, (size_t)snprintf(id, sizeof(id), "urn:%llu",
+							 (unsigned long long)i) };
+		unsigned l = looks_for(&big, text);
+
+		looks += l;
+		most = l > most ? l : most;
+		cr_assert(ring_find_own_id(&big, text, &found) && found == i);
+	}
+	cr_assert(looks < 2ul * RETAINED && most <= 12, "%lu in all, %u for one", looks, most);
+	ring_done(&big);
+}
+
 Test(ring, all_topics_of_a_record_are_kept)
 {
 	struct str topics[] = { STR("first"), STR("second/with/slashes"), STR("third") }, topic;

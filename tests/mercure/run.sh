@@ -1,0 +1,30 @@
+#!/bin/sh
+# Runs the tests with clients of the Mercure protocol that people use.
+#
+#	tests/mercure/run.sh BUILD
+#
+# What npm installs goes to the folder BUILD.
+set -eu
+
+here=$(dirname "$0")
+export MERCURE_BUILD="${1:?the folder for what is installed}"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT INT TERM
+export TMPDIR="$work"
+
+mkdir -p "$MERCURE_BUILD"
+if ! cmp -s "$here/package-lock.json" "$MERCURE_BUILD/installed.json"; then
+	cp "$here/package.json" "$here/package-lock.json" "$MERCURE_BUILD"
+	npm ci --prefix "$MERCURE_BUILD" --no-audit --no-fund --loglevel=error
+	cp "$here/package-lock.json" "$MERCURE_BUILD/installed.json"
+fi
+
+result=0
+node --test "$here/clients.test.js" >"$work/log" 2>&1 || {
+	result=1
+	cat "$work/log"
+}
+echo "clients.test.js: $(sed -n 's/^[#ℹ] pass //p' "$work/log") passed," \
+	"$(sed -n 's/^[#ℹ] fail //p' "$work/log") failed"
+exit "$result"
