@@ -71,7 +71,8 @@ struct config {
 	uint64_t topics_max;         /* --max-topics, default 1000000 */
 	uint64_t requests_bytes_max; /* --max-request-memory, 64M: bytes held for unfinished
 					requests, all together */
-	uint64_t sndbuf_bytes;       /* --sndbuf: of an accepted socket; 0 = the kernel decides */
+	uint64_t sndbuf_bytes;       /* --sndbuf, 128K: of an accepted socket; 0 = the kernel
+					decides */
 	uint64_t head_timeout_ms;    /* 10s: from a request's first byte to the end of its head */
 	uint64_t body_timeout_ms;    /* 30s: from there to the end of its body (a flow of events is
 					exempt) */

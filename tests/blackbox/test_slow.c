@@ -277,3 +277,23 @@ Test(limits, out_of_descriptors_it_keeps_what_it_has_and_recovers)
 	reader_close(&s);
 	daemon_stop(&d);
 }
+
+/* Left alone, the kernel takes megabytes for each client that reads nothing. */
+Test(limits, client_that_reads_nothing_walks_before_a_megabyte_lies_in_the_kernel)
+{
+	enum { EVENTS = 16, SIZE = 64 * 1024 };
+	static char data[SIZE + 1];
+	struct daemon d;
+	struct client c;
+
+	memset(data, 'x', SIZE);
+	daemon_begin(&d, OPTIONS(QUIET));
+	client_open_narrow(&c, &d);
+	client_sendf(&c, "GET /sse HTTP/1.1\r\nHost: a\r\n\r\n");
+	metric_wait(&d, "ssecast_clients{state=\"live\"}", 1);
+	for (int i = 0; i < EVENTS; i++)
+		publish(&d, "/publish", data, NULL);
+	metric_wait(&d, "ssecast_clients{state=\"walking\"}", 1);
+	client_close(&c);
+	daemon_stop(&d);
+}
