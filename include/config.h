@@ -86,6 +86,7 @@ struct config {
 	struct config_list unconfined; /* walls that are not built: see confine.h */
 	bool access_log;
 	int log_level;              /* --log-level error|warning|info|debug */
+	bool print_limits;          /* --print-limits: say how much memory it may take, and exit */
 	bool check_config;          /* --check-config: say whether it is valid, and exit */
 	uint64_t check_handover_fd; /* --check-handover: say whether this binary can take over from
 				       the state in there, and exit; 0 = no */

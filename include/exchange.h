@@ -100,6 +100,13 @@ int exchange_unpack(struct exchange *exchange, struct str packed, size_t event_m
 /* Counts its memory anew, all of it, after its buffers may have grown. */
 void exchange_count(struct exchanges *exchanges, struct exchange *exchange);
 
+/*
+ * The most that one exchange can take, where a body (or a line of it) has body_bytes_max at the
+ * most; and what is kept for the next borrowers.
+ */
+uint64_t exchange_bytes_max(uint64_t body_bytes_max);
+uint64_t exchanges_spare_bytes(void);
+
 /* Whether bytes of it wait to be sent. */
 bool exchange_has_output(const struct exchange *exchange);
 

@@ -97,6 +97,9 @@ int ring_repair(struct ring *ring);
 
 void ring_done(struct ring *ring);
 
+/* Bytes of memory that a ring for so many bytes of frames takes when it is full. */
+uint64_t ring_bytes(uint64_t data_bytes);
+
 /* The largest frame that the ring takes, in bytes; a quarter of it. */
 uint64_t ring_frame_max(const struct ring *ring);
 

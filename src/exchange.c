@@ -197,6 +197,19 @@ void exchange_count(struct exchanges *exchanges, struct exchange *exchange)
 	exchange->counted = bytes;
 }
 
+uint64_t exchange_bytes_max(uint64_t body_bytes_max)
+{
+	enum { SMALL_ONES = 5, OF_BODY = 7 }; /* the event itself, and the buffers of a feed */
+
+	return sizeof(struct exchange) + IN_MAX + OUT_MAX + RIGHTS_MAX + SMALL_ONES * SMALL_MAX +
+	       SSE_TOPICS_MAX * (SSE_TOPIC_MAX + 1) + OF_BODY * body_bytes_max;
+}
+
+uint64_t exchanges_spare_bytes(void)
+{
+	return SPARE_MAX * (sizeof(struct exchange) + BUFFERS * (uint64_t)SPARE_BYTES_MAX);
+}
+
 bool exchange_has_output(const struct exchange *exchange)
 {
 	return exchange->out_sent < exchange->out.n || exchange->blob.n || exchange->file_left;

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "ceiling.h"
 #include "confine.h"
 #include "handover.h"
 #include "log.h"
@@ -136,7 +137,11 @@ int main(int argc, char **argv)
 		if (config.check_handover_fd)
 			return upgrade_try(&config, (int)config.check_handover_fd) ? EXIT_SUCCESS
 										   : EXIT_FAILURE;
-		return run(&config, argc, argv);
+		if (!config.print_limits)
+			return run(&config, argc, argv);
+		ceiling_print(&config, fit_clients(config.clients_max), stdout);
+		config_done(&config);
+		return EXIT_SUCCESS;
 	case CONFIG_EXIT_OK: config_done(&config); return EXIT_SUCCESS;
 	default: config_done(&config); return 2;
 	}

@@ -209,6 +209,8 @@ const struct option option_table[] = {
 	{ .name = "config", TEXT(config_file, 1, PATH_BYTES_MAX),
 	  .expect = "a file", .metavar = "FILE", .at_start = true, .argv_only = true,
 	  .help = "has options, as lines of `name value`" },
+	{ .name = "print-limits", FLAG(print_limits), .at_start = true, .argv_only = true,
+	  .help = "say how much memory all this may take" },
 	{ .name = "check-config", FLAG(check_config), .at_start = true, .argv_only = true,
 	  .help = "say whether all this is valid, and exit" },
 	{ .name = "check-handover", .kind = VALUE_COUNT, FIELD(check_handover_fd),

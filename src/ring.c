@@ -96,11 +96,27 @@ static uint64_t slots_for(uint64_t data_size)
 	return slots;
 }
 
+static uint64_t data_for(uint64_t data_bytes)
+{
+	return whole_pages(data_bytes < RING_BYTES_MIN ? RING_BYTES_MIN : data_bytes);
+}
+
+static uint64_t names_for(uint64_t data_size)
+{
+	return data_size / NAMES_SHARE < NAMES_MIN ? NAMES_MIN
+						   : whole_pages(data_size / NAMES_SHARE);
+}
+
+uint64_t ring_bytes(uint64_t data_bytes)
+{
+	uint64_t data = data_for(data_bytes);
+
+	return tables_size(slots_for(data)) + names_for(data) + data;
+}
+
 int ring_init(struct ring *ring, uint64_t data_bytes, uint64_t now_ms)
 {
-	uint64_t data = whole_pages(data_bytes < RING_BYTES_MIN ? RING_BYTES_MIN : data_bytes);
-	uint64_t names =
-		data / NAMES_SHARE < NAMES_MIN ? NAMES_MIN : whole_pages(data / NAMES_SHARE);
+	uint64_t data = data_for(data_bytes), names = names_for(data);
 	uint64_t slots = slots_for(data), key[2];
 	int err;
 

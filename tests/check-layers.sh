@@ -16,7 +16,7 @@ layers=$(
 		1 ipnet forwarded proxyproto
 		4 longpoll
 		5 main server upgrade handover drain pulse
-		5 confine
+		5 confine ceiling
 	ROOMS
 )
 
