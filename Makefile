@@ -64,7 +64,7 @@ NEXT     = config main handover upgrade server
 NEXT_OBJECTS = $(NEXT:%=$(BUILD)/next/src/%.o)
 PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
 
-.PHONY: all run check check-asan check-browser check-mercure check-systemd check-built rules lint bench bench-peers \
+.PHONY: all run check check-asan check-browser check-mercure check-proxies check-systemd check-built rules lint bench bench-peers \
 	install uninstall clean help
 .DELETE_ON_ERROR:
 # Objects of tests are kept like all others.
@@ -109,6 +109,10 @@ check-browser: all ## the tests with browsers and proxies; installs what they ne
 check-mercure: all ## the tests with clients of Mercure; installs what they need
 	sh tests/need.sh nodejs npm php-cli php-symfony-mercure php-symfony-http-client
 	SSECASTD=$(BUILD)/ssecastd sh tests/mercure/run.sh $(BUILD)/mercure
+
+check-proxies: all ## streams through nginx, HAProxy, Caddy and Varnish; installs them
+	sh tests/need.sh nginx haproxy caddy varnish nghttp2-client openssl
+	SSECASTD=$(BUILD)/ssecastd tests/proxies/check.sh
 
 BOXED = $(addprefix $(BUILD)/,ssecastd-next ssecastd.service watcher prisoner)
 

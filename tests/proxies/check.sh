@@ -6,6 +6,9 @@
 #
 # The minute that the configurations have as their time-outs is three seconds here, and a heartbeat
 # comes every second, so that a stream outlives them only by its heartbeats.
+#
+# Functions are called by name, through wait_for and trap:
+# shellcheck disable=SC2317
 set -eu
 cd "$(dirname "$0")/../.."
 
