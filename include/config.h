@@ -32,8 +32,9 @@ struct config {
 	struct config_list control; /* default none */
 	uint64_t clients_max; /* --max-clients, default 1000000: connections, lowered to what NOFILE
 				 allows */
-	uint64_t clients_per_ip_max;      /* --max-clients-per-ip, 0 = no limit (default) */
-	struct config_list cors_origin;   /* default * */
+	uint64_t accepts_per_ip_max;    /* --max-accepts-per-ip: a second; 0 = no limit (default) */
+	uint64_t clients_per_ip_max;    /* --max-clients-per-ip, 0 = no limit (default) */
+	struct config_list cors_origin; /* default * */
 	struct config_list trusted_proxy; /* networks that are believed for whom they ask */
 	bool public_stats;                /* the topic $stats is for everybody */
 

@@ -12,6 +12,7 @@
 #include "ipnet.h"
 #include "log.h"
 #include "loop.h"
+#include "rate.h"
 #include "ring.h"
 #include "secret.h"
 #include "stats.h"
@@ -24,6 +25,7 @@ struct hub {
 	struct ring ring;
 	struct topics topics;
 	struct conns conns;
+	struct rate rate;            /* of accepting, by address */
 	struct listeners *listeners; /* owned by the server */
 	struct staticfiles *files;   /* owned by the server */
 	struct secrets secrets;      /* who may publish and subscribe */

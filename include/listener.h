@@ -24,7 +24,7 @@ struct listeners {
 	bool is_paused; /* no room or no descriptors: until a conn closes, or for LISTENERS_PAUSE_MS
 			 */
 	uint64_t paused_ms; /* monotonic: since when */
-	struct log_limit limit;
+	struct log_limit limit, fast_limit;
 };
 
 /*

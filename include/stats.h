@@ -26,6 +26,7 @@ enum stats_reason {
 	REASON_DRAIN,        /* the daemon stops */
 	REASON_ERROR,        /* the kernel refused something that should work */
 	REASON_EXPIRED,      /* the token that opened the stream has ended */
+	REASON_TOO_FAST,     /* over --max-accepts-per-ip: closed at once */
 	REASON_COUNT
 };
 

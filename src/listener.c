@@ -225,6 +225,26 @@ static void pause_accepting(struct listeners *listeners, struct hub *hub, const 
 	listeners->paused_ms = hub->now_ms;
 }
 
+/* Whether the address comes more often than --max-accepts-per-ip allows; says so now and then. */
+static bool is_too_fast(struct listeners *listeners, const struct listener *listener,
+			struct hub *hub, const struct in6_addr *ip)
+{
+	struct buf who;
+
+	if (listener->flags & CONN_CONTROL || IN6_IS_ADDR_UNSPECIFIED(ip) ||
+	    ipnets_have(&hub->trusted, ip) ||
+	    rate_allows(&hub->rate, ip, hub->now_ms, hub->config.accepts_per_ip_max))
+		return false;
+	if (!log_allow(&listeners->fast_limit, hub->now_ms, 1, "floods of connections"))
+		return true;
+	buf_init(&who, 64);
+	sock_ip_write(ip, &who);
+	log_warning("%.*s connects more often than --max-accepts-per-ip allows",
+		    STR_ARG(buf_str(&who)));
+	buf_done(&who);
+	return true;
+}
+
 /* Accepts one: true if another one may wait. */
 static bool accept_one(struct listeners *listeners, struct listener *listener, struct hub *hub)
 {
@@ -248,6 +268,11 @@ static bool accept_one(struct listeners *listeners, struct listener *listener, s
 	}
 	hub->stats.accepts++;
 	ip = sock_peer_ip(&from);
+	if (is_too_fast(listeners, listener, hub, &ip)) {
+		hub->stats.disconnects[REASON_TOO_FAST]++;
+		close(fd);
+		return true;
+	}
 	err = conn_open(hub, fd, &ip, listener->flags);
 	if (err) {
 		hub->stats.disconnects[REASON_ERROR]++;

@@ -176,6 +176,8 @@ const struct option option_table[] = {
 	  .help = "drop who lags more; 0 = ring's size" },
 	{ .name = "max-clients", COUNT(clients_max, 1), .max = CLIENTS_MAX, .initial = "1000000",
 	  .at_start = true, .help = "connections" },
+	{ .name = "max-accepts-per-ip", COUNT(accepts_per_ip_max, 0), .max = CLIENTS_MAX,
+	  .initial = "0", .help = "a second, of one address; 0 = no limit" },
 	{ .name = "max-clients-per-ip", COUNT(clients_per_ip_max, 0), .max = CLIENTS_MAX,
 	  .initial = "0", .help = "of one address; 0 = no limit" },
 	{ .name = "max-topics", COUNT(topics_max, 1), .max = TOPICS_MAX, .initial = "1000000",

@@ -173,6 +173,7 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	hub->files = &server->files;
 	hub->now_ms = hub->started_ms = clock_mono_ms();
 	secrets_init(&hub->secrets);
+	rate_init(&hub->rate);
 	if (getrandom(&hub->random, sizeof(hub->random), 0) < 0 || hub->random == 0)
 		hub->random = 1;
 	systemd_init(&server->systemd);

@@ -37,6 +37,7 @@ static const char *const reasons[REASON_COUNT] = {
 	[REASON_DRAIN] = "drain",
 	[REASON_ERROR] = "error",
 	[REASON_EXPIRED] = "expired",
+	[REASON_TOO_FAST] = "too_fast",
 };
 
 enum unit { PLAIN, MILLISECONDS };

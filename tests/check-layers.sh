@@ -11,6 +11,7 @@ layers=$(
 		2 loop sock systemd beneath
 		3 ring selectors audience topic value options config stats peer secret
 		2 sandbox
+		3 rate
 		4 access mercure hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		1 ipnet forwarded proxyproto

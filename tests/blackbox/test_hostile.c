@@ -258,3 +258,20 @@ Test(hostile, confined_daemon_reads_its_files_again_after_they_were_replaced)
 			  "Content-Length: 1\r\n" END "x") == 200);
 	daemon_stop(&d);
 }
+
+Test(hostile, address_that_connects_too_often_is_closed_and_control_is_not)
+{
+	enum { TRIES = 20, ALLOWED = 5 };
+	struct client clients[TRIES];
+	struct daemon d;
+
+	daemon_begin(&d, OPTIONS("--max-accepts-per-ip", "5"));
+	for (int i = 0; i < TRIES; i++)
+		client_open(&clients[i], &d);
+	metric_wait(&d, "ssecast_disconnects_total{reason=\"too_fast\"}", 1);
+	daemon_wait_log(&d, "127.0.0.1 connects more often");
+	cr_expect(metric(&d, "ssecast_accepts_total") >= ALLOWED);
+	for (int i = 0; i < TRIES; i++)
+		client_close(&clients[i]);
+	daemon_stop(&d);
+}
