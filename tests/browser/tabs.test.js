@@ -302,3 +302,28 @@ test("a page that may not use locks, or has an origin for itself, still has its 
 	await until("it has it", () => frame.evaluate(() => globalThis.got.includes("1")));
 	assert.deepEqual(page.errors, []);
 });
+
+for (const [what, type, target] of [
+	["the browser is online again", "online", "window"],
+	["another tab is looked at", "visibilitychange", "document"],
+]) {
+	test(`the leader does not wait any longer when ${what}`, async (t) => {
+		const daemon = await Daemon.start(t, "--retry", "10m");
+		const wire = await Wire.start(t, daemon.port);
+		const tabs = await openTabs(await freshContext(t), wire, 2);
+		const leader = await leaderOf(tabs);
+		const other = tabs.find((tab) => tab !== leader);
+		await daemon.publish("1");
+		await other.has("1");
+		wire.cut();
+		const [error] = await until("each tab is told", async () =>
+			(await other.got("errors")).length === 1 && leader.got("errors"));
+		assert.ok(error.retryIn >= 600000);
+		assert.equal(await other.ask("readyState"), 0);
+		await daemon.publish("2");
+		await other.page.evaluate(([type, target]) =>
+			globalThis[target].dispatchEvent(new Event(type)), [type, target]);
+		await eachHas(tabs, ["1", "2"]);
+		assert.equal(await other.ask("reconnects"), 1);
+	});
+}
