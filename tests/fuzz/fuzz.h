@@ -17,7 +17,8 @@
 
 /* Name, in the order of the rooms. tests/fuzz/NAME.dict is its dictionary, where there is one. */
 #define FUZZ_TARGETS(X) \
-	X(head) X(body) X(value) X(uri) X(sse) X(ndjson) X(id) X(config) X(ring) X(conversation)
+	X(head)         \
+	X(body) X(value) X(uri) X(sse) X(ndjson) X(id) X(config) X(ring) X(proxy) X(conversation)
 
 typedef int fuzz_target(const uint8_t *bytes, size_t n);
 
