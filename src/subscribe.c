@@ -324,6 +324,7 @@ static void open_poll(struct hub *hub, struct conn *conn, const struct http_requ
 	if (request->framing == HTTP_CHUNKED || request->content_length > 0)
 		exchange->keep_alive = false;
 	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
+	conn->expires_s = expiry_of(wish->grant);
 	if (err)
 		refuse_poll(hub, conn, err);
 	else

@@ -98,10 +98,15 @@ static void visit_walking(struct sweep *sweep, struct hub *hub, struct conn *con
 		conn_doom(hub, conn, REASON_STALLED);
 }
 
+static bool is_expired(const struct conn *conn)
+{
+	return conn->expires_s && clock_real_ms() / 1000 >= conn->expires_s;
+}
+
 /* Ends a stream whose token has: true if it was so. */
 static bool end_expired(struct hub *hub, struct conn *conn)
 {
-	if (!conn->expires_s || clock_real_ms() / 1000 < conn->expires_s)
+	if (!is_expired(conn))
 		return false;
 	/* One that is behind has to go without what it has not had in time. */
 	if (conn->flags & CONN_LIVE)
@@ -159,7 +164,7 @@ static void visit(struct sweep *sweep, struct hub *hub, struct conn *conn)
 		break;
 	case CONN_POLL:
 		if (conn->flags & CONN_LIVE &&
-		    conn_age_ms(hub, conn) >= hub->config.poll_timeout_ms)
+		    (is_expired(conn) || conn_age_ms(hub, conn) >= hub->config.poll_timeout_ms))
 			longpoll_end(hub, conn);
 		break;
 	case CONN_LINGER:

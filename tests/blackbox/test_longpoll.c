@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+#include "hubclient.h"
 #include "metrics.h"
 #include "reader.h"
 
@@ -532,5 +534,63 @@ Test(longpoll, stats_can_be_polled)
 	cr_expect(strstr(body, "[{\"id\":\"\",\"event\":\"stats\",\"data\":\"{\\\"time_ms\\\":"));
 	cr_expect(strstr(body, "\"topic\":\"$stats\"}],\"gap\":null}"));
 	poller_close(&p);
+	daemon_stop(&d);
+}
+
+/* --- with tokens --- */
+
+static void poller_ask_with(struct poller *p, const struct token *token, const char *rest)
+{
+	client_sendf(&p->client, "GET /sse?poll%s HTTP/1.1\r\nHost: a\r\n%s\r\n", rest,
+		     token ? bearer(token) : "");
+}
+
+Test(longpoll, private_updates_are_for_who_may_see_them)
+{
+	struct token all = token_for("", "\"*\""), others = token_for("", "\"other\"");
+	struct poller allowed, stranger, outsider;
+	struct daemon d;
+
+	hub_begin(&d, OPTIONS("--poll-timeout", "1h"));
+	poller_open(&allowed, &d);
+	poller_open(&stranger, &d);
+	poller_open(&outsider, &d);
+	poller_ask_with(&allowed, &all, "&topic=a");
+	poller_ask_with(&stranger, &others, "&topic=a");
+	poller_ask_with(&outsider, NULL, "&topic=a");
+	metric_wait(&d, LIVE, 3);
+	update(&d, "topic=a&data=secret&private=on");
+	update(&d, "topic=a&data=open");
+	cr_expect(strstr(poller_read(&allowed), "\"data\":\"secret\""));
+	cr_expect(strstr(poller_read(&stranger), "\"data\":\"open\""));
+	cr_expect(!strstr(stranger.answer.body.p, "secret"));
+	cr_expect(strstr(poller_read(&outsider), "\"data\":\"open\""));
+	cr_expect(!strstr(outsider.answer.body.p, "secret"));
+	/* On replay, too. */
+	poller_ask_with(&stranger, &others, "&topic=a&since=1h");
+	cr_expect(!strstr(poller_read(&stranger), "secret"));
+	cr_expect(strstr(stranger.answer.body.p, "\"data\":\"open\""));
+	poller_close(&allowed);
+	poller_close(&stranger);
+	poller_close(&outsider);
+	daemon_stop(&d);
+}
+
+Test(longpoll, ends_with_its_token_and_not_without_one)
+{
+	struct token brief;
+	struct daemon d;
+	struct poller p;
+	char claims[128];
+
+	hub_begin(&d, OPTIONS("--require-token", "--poll-timeout", "1h"));
+	snprintf(claims, sizeof(claims), "{\"mercure\":{\"subscribe\":[\"*\"]},\"exp\":%llu}",
+		 (unsigned long long)clock_real_ms() / 1000 + 3);
+	brief = token_of(claims);
+	poller_open(&p, &d);
+	poller_ask_with(&p, &brief, "");
+	cr_expect(strstr(poller_read(&p), "\"events\":[],\"gap\":null}"));
+	poller_close(&p);
+	cr_expect(request(&d, NULL, "GET /sse?poll HTTP/1.1\r\nHost: a\r\n\r\n") == 401);
 	daemon_stop(&d);
 }

@@ -449,3 +449,44 @@ Test(upgrade, thousands_of_publishes_while_it_happens_are_all_there)
 	daemon_wait_log(&d, "upgraded from");
 	daemon_stop(&d);
 }
+
+/* One who waits for an answer gets it; a client behind a proxy is still that client. */
+Test(upgrade, polls_and_clients_behind_proxies_go_on)
+{
+	static const char header[] = "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n";
+	struct client poll, half, next;
+	struct response r;
+	struct daemon d;
+
+	begin_copy(
+		&d, own_binary(),
+		OPTIONS("--listen", "127.0.0.1:0,proxy", "--access-log", "--poll-timeout", "1h"));
+	client_open(&poll, &d);
+	client_sendf(&poll, "%sGET /sse?poll HTTP/1.1\r\nHost: a\r\n\r\n", header);
+	client_open(&half, &d);
+	client_sendf(&half, "%.20s", header);
+	metric_wait(&d, "ssecast_clients{state=\"live\"}", 1);
+	upgrade(&d);
+	publish(&d, "/publish", "after", NULL);
+	client_read(&poll, &r);
+	cr_expect(response_has(&r, "\"data\":\"after\""));
+	response_done(&r);
+	daemon_forget_log(&d);
+	client_sendf(&poll, "GET /healthz?1 HTTP/1.1\r\nHost: a\r\n\r\n");
+	client_read(&poll, &r);
+	response_done(&r);
+	daemon_wait_log(&d, "192.0.2.7 \"GET /healthz?1");
+	client_sendf(&half, "%sGET /healthz?2 HTTP/1.1\r\nHost: a\r\n\r\n", header + 20);
+	client_read(&half, &r);
+	response_done(&r);
+	daemon_wait_log(&d, "192.0.2.7 \"GET /healthz?2");
+	client_open(&next, &d);
+	client_sendf(&next, "%sGET /healthz?3 HTTP/1.1\r\nHost: a\r\n\r\n", header);
+	client_read(&next, &r);
+	response_done(&r);
+	daemon_wait_log(&d, "192.0.2.7 \"GET /healthz?3");
+	client_close(&poll);
+	client_close(&half);
+	client_close(&next);
+	daemon_stop(&d);
+}
