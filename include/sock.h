@@ -6,6 +6,7 @@
 #define SOCK_H
 
 #include <netinet/in.h>
+#include <sys/types.h>
 
 #include "buf.h"
 
@@ -35,6 +36,14 @@ void sock_prepare(int fd, uint64_t sndbuf_bytes);
 
 /* Appends where fd listens: `http://127.0.0.1:3000` or `unix:/path`. */
 void sock_name(int fd, struct buf *out);
+
+struct iovec;
+
+/*
+ * Gives the pieces (one at least) to the kernel in one system call, which never blocks: how many
+ * bytes it took, or -errno.
+ */
+ssize_t sock_send(int fd, const struct iovec *pieces, size_t count);
 
 struct sockaddr_storage;
 

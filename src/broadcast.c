@@ -8,7 +8,6 @@
 #include "broadcast.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "clock.h"
@@ -135,14 +134,13 @@ static void fall_behind(struct hub *hub, const struct audience *audience, const 
 	}
 }
 
-static void round_send(struct hub *hub, struct audience *audience, struct round *round)
+static void round_send(struct hub *hub, struct audience *audience, const struct round *round)
 {
-	struct msghdr message = { .msg_iov = round->pieces, .msg_iovlen = round->count };
 	uint32_t i = 0;
 
 	while (i < audience->live_count) {
 		struct place place = audience->live[i];
-		ssize_t n = sendmsg(place.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = sock_send(place.fd, round->pieces, round->count);
 
 		if (n == (ssize_t)round->bytes) {
 			i++;
@@ -150,7 +148,7 @@ static void round_send(struct hub *hub, struct audience *audience, struct round 
 		}
 		/* Whoever leaves, the last one takes its place: i stands. */
 		if (n < 0 &&
-		    !conn_failed(hub, conns_at(&hub->conns, place.slot), errno, CONN_WRITABLE))
+		    !conn_failed(hub, conns_at(&hub->conns, place.slot), (int)-n, CONN_WRITABLE))
 			continue;
 		hub->stats.short_writes++;
 		hub->stats.sent_bytes += n > 0 ? (uint64_t)n : 0;

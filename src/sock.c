@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -224,6 +225,19 @@ void sock_name(int fd, struct buf *out)
 	} else {
 		unix_name_write((const struct sockaddr_un *)&name, len, out);
 	}
+}
+
+ssize_t sock_send(int fd, const struct iovec *pieces, size_t count)
+{
+	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces,
+				  .msg_iovlen = count };
+	int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+	ssize_t n;
+
+	/* One piece, as it mostly is, needs no list: the kernel then copies none in. */
+	n = count == 1 ? send(fd, pieces->iov_base, pieces->iov_len, flags)
+		       : sendmsg(fd, &message, flags);
+	return n < 0 ? -errno : n;
 }
 
 struct in6_addr sock_peer_ip(const struct sockaddr_storage *from)

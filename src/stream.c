@@ -208,10 +208,9 @@ static void walk_advance(struct hub *hub, struct conn *conn, size_t n)
 /* Sends one gathering: true if the kernel took all of it. */
 static bool walk_send(struct hub *hub, struct conn *conn, struct walk *walk)
 {
-	struct msghdr message = { .msg_iov = walk->pieces, .msg_iovlen = (size_t)walk->count };
-	ssize_t n = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = sock_send(conn->fd, walk->pieces, (size_t)walk->count);
 
-	if (n < 0 && !conn_failed(hub, conn, errno, CONN_WRITABLE))
+	if (n < 0 && !conn_failed(hub, conn, (int)-n, CONN_WRITABLE))
 		return false;
 	if (n > 0) {
 		hub->stats.sent_bytes += (uint64_t)n;

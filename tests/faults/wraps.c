@@ -21,15 +21,15 @@
 
 #include "../unit/house.h"
 
-/* What send() and sendmsg() may end in, and what memory may. EAGAIN is not here: the kernel says it
- * only where it will say later that it is over. */
+/* What send() may end in, and sock_send() of our own, and what memory may. EAGAIN is not here: the
+ * kernel says it only where it will say later that it is over. */
 #define SENDING EPIPE, ECONNRESET, ENOBUFS, ENOMEM, EINTR
 
 const struct wrap wraps[] = {
 	{ "accept4", { EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED, EPERM, EINTR }, false },
 	{ "recv", { ECONNRESET, ETIMEDOUT, ENOMEM, EINTR }, false },
 	{ "send", { SENDING }, false },
-	{ "sendmsg", { SENDING }, false },
+	{ "sock_send", { SENDING }, false },
 	{ "sendfile", { EIO, ENOMEM, EPIPE, ECONNRESET, EINTR }, false },
 	{ "shutdown", { ENOTCONN, ENOBUFS }, false },
 	{ "close", { EINTR, EIO }, true },
@@ -100,9 +100,9 @@ static int hits(const char *call, int fd)
 	return fault.err;
 }
 
-static int sendmsg_hits(int fd)
+static int sock_send_hits(int fd)
 {
-	return hits("sendmsg", fd);
+	return hits("sock_send", fd);
 }
 
 void wraps_arm(const char *call, int err, unsigned use)
@@ -112,7 +112,7 @@ void wraps_arm(const char *call, int err, unsigned use)
 	fault.call = call;
 	fault.err = err;
 	fault.use = use;
-	house_sendmsg_fault = sendmsg_hits;
+	house_send_fault = sock_send_hits;
 }
 
 void wraps_disarm(void)

@@ -40,7 +40,7 @@ int __wrap_clock_gettime(clockid_t which, struct timespec *now)
 }
 
 size_t house_send_max;
-int (*house_sendmsg_fault)(int fd);
+int (*house_send_fault)(int fd);
 uint64_t house_random = 1;
 
 uint64_t house_choose(uint64_t n)
@@ -53,35 +53,27 @@ uint64_t house_choose(uint64_t n)
 	return (x ^ x >> 31) % n;
 }
 
-ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t __real_sock_send(int fd, const struct iovec *pieces, size_t count);
+ssize_t __wrap_sock_send(int fd, const struct iovec *pieces, size_t count);
 
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
+ssize_t __wrap_sock_send(int fd, const struct iovec *pieces, size_t count)
 {
-	size_t left = house_send_max ? house_choose(house_send_max) : 0;
-	struct iovec pieces[IOV_MAX];
-	struct msghdr less = *message;
+	size_t left = house_send_max ? house_choose(house_send_max) : 0, kept = 0;
+	int err = house_send_fault ? house_send_fault(fd) : 0;
+	struct iovec less[IOV_MAX];
 
-	if (house_sendmsg_fault && (errno = house_sendmsg_fault(fd)))
-		return -1;
+	if (err)
+		return -err;
 	if (!house_send_max)
-		return __real_sendmsg(fd, message, flags);
-	assert(message->msg_iovlen <= IOV_MAX);
-	less.msg_iov = pieces;
-	less.msg_iovlen = 0;
-	for (size_t i = 0; i < message->msg_iovlen && left; i++) {
-		struct iovec *piece = &pieces[less.msg_iovlen++];
-
-		*piece = message->msg_iov[i];
-		if (piece->iov_len > left)
-			piece->iov_len = left;
-		left -= piece->iov_len;
+		return __real_sock_send(fd, pieces, count);
+	assert(count <= IOV_MAX);
+	while (kept < count && left) {
+		less[kept] = pieces[kept];
+		if (less[kept].iov_len > left)
+			less[kept].iov_len = left;
+		left -= less[kept++].iov_len;
 	}
-	if (less.msg_iovlen == 0) {
-		errno = EAGAIN;
-		return -1;
-	}
-	return __real_sendmsg(fd, &less, flags);
+	return kept ? __real_sock_send(fd, less, kept) : -EAGAIN;
 }
 
 void house_poke(struct house *house)

@@ -3,7 +3,7 @@
  *
  * It has no listener: clients come in over socketpairs. Its clocks are the machine's plus offsets
  * that the test sets, and the kernel can be made to take less than it is given (the binary is
- * linked with --wrap=clock_gettime and --wrap=sendmsg). It asserts and never uses Criterion, so
+ * linked with --wrap=clock_gettime and --wrap=sock_send). It asserts and never uses Criterion, so
  * that a fuzz target can live in it.
  */
 #ifndef HOUSE_H
@@ -23,14 +23,14 @@ struct house {
 extern int64_t house_ahead_ms, house_step_ms;
 
 /*
- * Bytes that the kernel takes of the next sendmsg() are a number below this, by house_random; 0 =
+ * Bytes that the kernel takes of the next sock_send() are a number below this, by house_random; 0 =
  * as many as it likes. It does not tell when it would take more: house_poke() does.
  */
 extern size_t house_send_max;
 extern uint64_t house_random;
 
-/* Where it is set: the errno with which a sendmsg() to fd fails, or 0. */
-extern int (*house_sendmsg_fault)(int fd);
+/* Where it is set: the errno with which a sock_send() to fd fails, or 0. */
+extern int (*house_send_fault)(int fd);
 
 /* A number below n, from house_random. */
 uint64_t house_choose(uint64_t n);
