@@ -185,7 +185,7 @@ const struct option option_table[] = {
 	{ .name = "max-request-memory", SIZE(requests_bytes_max, 64 * KIB), .max = 1024 * GIB,
 	  .initial = "64M", .at_start = true, .help = "for unfinished requests" },
 	{ .name = "sndbuf", SIZE(sndbuf_bytes, 0), .max = GIB, .initial = "128K",
-	  .at_start = true, .help = "of a client's socket; 0 = kernel's" },
+	  .at_start = true, .help = "kernel queues so much a client; 0 = any" },
 	{ .name = "head-timeout", TIME(head_timeout_ms, 1), .initial = "10s",
 	  .help = "for the head of a request" },
 	{ .name = "body-timeout", TIME(body_timeout_ms, 1), .initial = "30s",

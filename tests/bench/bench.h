@@ -71,9 +71,9 @@ struct totals {
 };
 
 struct shared {
-	_Atomic int phase; /* enum phase */
-	_Atomic int publishing_done;
-	_Atomic int errors;                      /* a worker cannot go on */
+	_Atomic int phase;     /* enum phase */
+	_Atomic int published; /* the last phase whose events are published and answered */
+	_Atomic int errors;    /* a worker cannot go on */
 	uint64_t published_each[PUBLISHERS_MAX]; /* once the publishing is done */
 	struct totals workers[WORKERS_MAX];
 };

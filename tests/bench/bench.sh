@@ -166,6 +166,45 @@ row_replay() {
 	show "… of the server's CPU" '≤ 1.3' replay_cpu_seconds
 }
 
+# What the default of --sndbuf was chosen by; not one of those that are run by default.
+row_sndbuf() {
+	for size in 16K 32K 64K 128K 256K; do
+		rm -f "$work/theirs" "$work/ours"
+		pair=0
+		while [ "$pair" -lt "$PAIRS" ]; do
+			pair=$((pair + 1))
+			SSECASTD_OPTIONS='--sndbuf 0'
+			measure ssecastd -n 1000 --replay 4000 --in-flight 256 --concurrency 1000
+			cat "$work/ssecastd.json" >>"$work/theirs"
+			SSECASTD_OPTIONS="--sndbuf $size"
+			measure ssecastd -n 1000 --replay 4000 --in-flight 256 --concurrency 1000
+			cat "$work/ssecastd.json" >>"$work/ours"
+		done
+		show "CPU s to replay 4000 events to each of 1000, --sndbuf 0 | $size" '' \
+			replay_cpu_seconds
+	done
+	for size in 0 16K 32K 64K 128K 256K; do
+		SSECASTD_OPTIONS="--sndbuf $size"
+		start_ssecastd
+		on_load_core "$build/bench/ssebench" "$url" --quiet --publish "$publish" -n 100 \
+			--slow-fraction 1 --in-flight 8 --size 1000 --duration 4 >"$work/stuck" &
+		load=$!
+		sleep 3.5
+		line "KiB in the kernel for a reader that never reads, --sndbuf $size" '' \
+			"$(queued_kib)" '' ''
+		wait "$load" || true
+		stop_server
+	done
+	SSECASTD_OPTIONS=
+}
+
+# What the fullest of the daemon's sockets has in its send queue, by ss(8).
+queued_kib() {
+	listening=${url#http://127.0.0.1:}
+	ss -tmnH state established "sport = :${listening%/sse}" | grep -o ',w[0-9]*' |
+		tr -d ',w' | sort -g | awk '{ most = $1 } END { print int(most / 1024) }'
+}
+
 # Ten topics that somebody reads, first alone, then beside 100,000 others of one subscriber each.
 row_topics() {
 	rm -f "$work/ours" "$work/theirs"

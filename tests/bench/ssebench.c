@@ -180,31 +180,37 @@ static bool drain(struct run *run)
 	}
 }
 
-static bool wait_published(struct run *run, const char *what)
+/* Orders a phase in which events are published, until they are. */
+static bool publish_in(struct run *run, enum phase phase, const char *what)
 {
-	do {
+	atomic_store(&run->shared->phase, (int)phase);
+	while (atomic_load(&run->shared->published) != (int)phase)
 		if (!wait_a_little(run, what))
 			return false;
-	} while (!atomic_load(&run->shared->publishing_done));
+	return true;
+}
+
+static bool listen_only(struct run *run)
+{
+	uint64_t begun_ns = bench_now_ns();
+
+	while (seconds_since(begun_ns) < run->options.seconds)
+		if (!wait_a_little(run, "listening"))
+			return false;
 	return true;
 }
 
 static bool phase_publish(struct run *run)
 {
-	usage_read(run->options.server_pid, &run->report.begun);
-	atomic_store(&run->shared->publishing_done, 0);
-	atomic_store(&run->shared->phase, PHASE_PUBLISH);
-	if (!run->options.publishes) {
-		uint64_t begun_ns = bench_now_ns();
+	bool done;
 
-		while (seconds_since(begun_ns) < run->options.seconds)
-			if (!wait_a_little(run, "listening"))
-				return false;
-	} else if (!wait_published(run, "publishing") || !drain(run)) {
-		return false;
-	}
+	usage_read(run->options.server_pid, &run->report.begun);
+	if (run->options.publishes)
+		done = publish_in(run, PHASE_PUBLISH, "publishing") && drain(run);
+	else
+		done = listen_only(run);
 	usage_read(run->options.server_pid, &run->report.ended);
-	return true;
+	return done;
 }
 
 /* All leave, events are published, all come back at once. */
@@ -217,9 +223,7 @@ static bool phase_replay(struct run *run)
 	while (open_streams(run) > 0)
 		if (!wait_a_little(run, "leaving"))
 			return false;
-	atomic_store(&run->shared->publishing_done, 0);
-	atomic_store(&run->shared->phase, PHASE_FILL);
-	if (!wait_published(run, "publishing"))
+	if (!publish_in(run, PHASE_FILL, "publishing"))
 		return false;
 	usage_read(run->options.server_pid, &begun);
 	begun_ns = bench_now_ns();

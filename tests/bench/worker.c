@@ -90,8 +90,8 @@ static uint64_t publish(struct worker *worker)
 		done = done && publisher_is_done(&worker->publishers[i]);
 		worker->shared->published_each[i] = worker->publishers[i].sent;
 	}
-	if (worker->publisher_count)
-		atomic_store(&worker->shared->publishing_done, done);
+	if (worker->publisher_count && done)
+		atomic_store(&worker->shared->published, worker->phase);
 	return wait_ns;
 }
 
