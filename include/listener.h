@@ -14,6 +14,7 @@ struct listener {
 	bool is_waiting;   /* connections may wait to be accepted */
 	char *unlink_path; /* of a unix socket that we made; owned; removed at the end */
 	char *address;     /* as the configuration has it; owned */
+	bool is_full;      /* the table had no room for one more of its conns */
 };
 
 enum { LISTENERS_PAUSE_MS = 100 }; /* then accepting is tried again: others may have let go */
@@ -21,7 +22,7 @@ enum { LISTENERS_PAUSE_MS = 100 }; /* then accepting is tried again: others may 
 struct listeners {
 	struct listener items[2 * CONFIG_LIST_MAX];
 	uint32_t count;
-	bool is_paused; /* no room or no descriptors: until a conn closes, or for LISTENERS_PAUSE_MS
+	bool is_paused; /* no descriptors or memory: until a conn closes, or for LISTENERS_PAUSE_MS
 			 */
 	uint64_t paused_ms; /* monotonic: since when */
 	struct log_limit limit, fast_limit;

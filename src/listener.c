@@ -17,7 +17,10 @@
 /* In place of the address, for what the manager has opened: no address is written like this. */
 #define PASSED "(passed by the manager)"
 
-enum { ACCEPTS_PER_TURN = 512 };
+enum {
+	ACCEPTS_PER_TURN = 512,
+	CONTROL_SPARE = 32, /* of CONN_SPARE: slots that only conns of control listeners fill */
+};
 
 static const char *why_not(const char *text, int err)
 {
@@ -215,12 +218,17 @@ void listener_event(struct listeners *listeners, uint32_t i)
 		listeners->items[i].is_waiting = true;
 }
 
-/* Stops accepting until a conn closes; nobody is turned away, they wait in the backlog. */
-static void pause_accepting(struct listeners *listeners, struct hub *hub, const char *why)
+static void say_pause(struct listeners *listeners, struct hub *hub, const char *why)
 {
 	if (log_allow(&listeners->limit, hub->now_ms, 1, "pauses in accepting"))
 		log_warning("accepting no more clients until one goes: %s", why);
 	hub->stats.accept_pauses++;
+}
+
+/* Stops accepting until a conn closes; nobody is turned away, they wait in the backlog. */
+static void pause_accepting(struct listeners *listeners, struct hub *hub, const char *why)
+{
+	say_pause(listeners, hub, why);
 	listeners->is_paused = true;
 	listeners->paused_ms = hub->now_ms;
 }
@@ -245,6 +253,19 @@ static bool is_too_fast(struct listeners *listeners, const struct listener *list
 	return true;
 }
 
+/* Whether the table has no room. The last slots are for publishers and operators. */
+static bool is_full(struct listeners *listeners, struct listener *listener, struct hub *hub)
+{
+	const struct conns *conns = &hub->conns;
+	bool was_full = listener->is_full;
+
+	listener->is_full =
+		conns->count + (listener->is_control ? 0 : CONTROL_SPARE) >= conns->capacity - 1;
+	if (listener->is_full && !was_full)
+		say_pause(listeners, hub, "the table is full (--max-clients)");
+	return listener->is_full;
+}
+
 /* Accepts one: true if another one may wait. */
 static bool accept_one(struct listeners *listeners, struct listener *listener, struct hub *hub)
 {
@@ -253,10 +274,6 @@ static bool accept_one(struct listeners *listeners, struct listener *listener, s
 	struct in6_addr ip;
 	int fd, err;
 
-	if (hub->conns.count >= hub->conns.capacity - 1) {
-		pause_accepting(listeners, hub, "the table is full (--max-clients)");
-		return false;
-	}
 	/* Without CLOEXEC: the next binary takes the connections over. */
 	fd = accept4(listener->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK);
 	if (fd < 0) {
@@ -290,9 +307,11 @@ bool listeners_accept(struct listeners *listeners, struct hub *hub)
 		int budget = ACCEPTS_PER_TURN;
 
 		while (listener->is_waiting && !listeners->is_paused && budget-- > 0)
-			if (!accept_one(listeners, listener, hub))
+			if (is_full(listeners, listener, hub) ||
+			    !accept_one(listeners, listener, hub))
 				break;
-		more |= listener->is_waiting;
+		/* Room comes when a conn is closed: in a turn, and before this is tried again. */
+		more |= listener->is_waiting && !listener->is_full;
 	}
 	return more && !listeners->is_paused;
 }

@@ -297,3 +297,28 @@ Test(limits, client_that_reads_nothing_walks_before_a_megabyte_lies_in_the_kerne
 	client_close(&c);
 	daemon_stop(&d);
 }
+
+/* Whoever publishes does not wait for those who hold connections that they may not have. */
+Test(limits, crowd_over_the_limit_leaves_room_on_the_control_socket)
+{
+	enum { CROWD = 300, TRIES = 5 };
+	static struct client crowd[CROWD];
+	bool was_room = false;
+
+	/* In each of them the crowd is cut after a while, which on a slow machine comes too soon.
+	 */
+	for (int i = 0; i < TRIES && !was_room; i++) {
+		struct daemon d;
+
+		daemon_begin(&d, OPTIONS(QUIET, "--max-clients", "1"));
+		for (int k = 0; k < CROWD; k++)
+			client_open(&crowd[k], &d);
+		daemon_wait_log(&d, "accepting no more clients");
+		publish(&d, "/publish", "x", NULL);
+		was_room = metric(&d, "ssecast_disconnects_total{reason=\"over_limit\"}") == 0;
+		for (int k = 0; k < CROWD; k++)
+			client_close(&crowd[k]);
+		daemon_stop(&d);
+	}
+	cr_expect(was_room);
+}
