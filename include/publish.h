@@ -19,6 +19,9 @@ void publish_open(struct hub *hub, struct conn *conn, const struct http_request 
  */
 bool publish_by_token(struct hub *hub, struct conn *conn, const struct http_request *request);
 
+/* Whether nobody but the daemon publishes to that topic. */
+bool publish_is_ours(struct str topic);
+
 /*
  * Whether the event's topics are among those rights, and not the daemon's own: NULL, or a sentence,
  * a constant, and *status. Counts a refusal.

@@ -146,6 +146,11 @@ static bool is_about_subscriptions(struct str topic)
 	return str_starts(topic, path) && (topic.n == path.n || topic.p[path.n] == '/');
 }
 
+bool publish_is_ours(struct str topic)
+{
+	return str_starts(topic, STR("$")) || is_about_subscriptions(topic);
+}
+
 const char *publish_check(struct hub *hub, const struct exchange *exchange,
 			  const struct event *event, int *status)
 {

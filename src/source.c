@@ -12,6 +12,7 @@
 
 #include "broadcast.h"
 #include "log.h"
+#include "publish.h"
 
 enum {
 	SLICE_BYTES = CONN_INPUT_BYTES,
@@ -26,9 +27,16 @@ static const char *source_publish(void *context, const struct event *event)
 	struct source *source = context;
 	struct hub *hub = source->hub;
 	struct broadcast_receipt receipt;
+	const char *wrong = NULL;
 	int status;
-	const char *wrong = broadcast_event(hub, event, &receipt, &status);
 
+	for (size_t i = 0; i < event->topic_count && !wrong; i++)
+		if (publish_is_ours(event->topics[i]))
+			wrong = "Its topic is the daemon's own.";
+	if (wrong)
+		hub->stats.events_refused++;
+	else
+		wrong = broadcast_event(hub, event, &receipt, &status);
 	if (wrong && log_allow(&source->limit, hub->now_ms, REFUSALS_LOGGED,
 			       "events of standard input refused"))
 		log_warning("standard input, line %llu: %s", (unsigned long long)source->feed.line,

@@ -65,6 +65,22 @@ Test(input, refused_lines_are_named_and_the_log_is_not_flooded)
 	daemon_stop(&d);
 }
 
+Test(input, topics_of_the_daemon_s_own_are_refused)
+{
+	struct daemon d;
+	struct reader s;
+
+	daemon_begin(&d, OPTIONS(QUIET, "--stdin", "ndjson"));
+	reader_open(&s, &d, "/sse/a", "");
+	daemon_input(&d, STR("{\"topic\":[\"a\",\"$stats\"],\"data\":\"forged\"}\n"
+			     "{\"topic\":\"a\",\"data\":\"fine\"}\n"));
+	reader_wait(&s, 1);
+	cr_expect_str_eq(s.events[0].data, "fine");
+	daemon_wait_log(&d, "standard input, line 1: ");
+	reader_close(&s);
+	daemon_stop(&d);
+}
+
 Test(input, writer_is_told_when_nobody_reads_any_more)
 {
 	struct daemon d;
