@@ -16,9 +16,11 @@
 #include "buf.h"
 
 /* Name, in the order of the rooms. tests/fuzz/NAME.dict is its dictionary, where there is one. */
+/* clang-format off */
 #define FUZZ_TARGETS(X) \
-	X(head)         \
-	X(body) X(value) X(uri) X(sse) X(ndjson) X(id) X(config) X(ring) X(proxy) X(conversation)
+	X(head) X(body) X(value) X(uri) X(sse) X(ndjson) X(id) X(template) X(token) X(config) \
+	X(ring) X(proxy) X(conversation)
+/* clang-format on */
 
 typedef int fuzz_target(const uint8_t *bytes, size_t n);
 
