@@ -45,7 +45,7 @@ struct audience {
 	uint32_t next_dirty;
 	uint64_t seen;         /* record number + 1 that was last matched, so that it counts once */
 	uint64_t last_send_ms; /* monotonic: when the live ones last got something */
-	uint64_t sent_bytes;   /* flushed to live subscribers since the audience exists */
+	uint32_t tally;        /* in the trace (trace.h): what the live ones have got; 0 = none */
 };
 
 struct audiences {

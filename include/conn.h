@@ -60,6 +60,8 @@ enum conn_flag {
 	CONN_BACKLOG = 1 << 11, /* has sent more requests than one turn takes */
 	CONN_PREFACE = 1 << 12, /* its first bytes are a PROXY header, which has not come yet */
 	CONN_TRUSTED = 1 << 13, /* a proxy's: each request says for whom it is */
+	CONN_PARKED = 1 << 14,  /* a duplicate of its socket lies in the park */
+	CONN_PARK_TRIED = 1 << 15, /* and that was tried */
 };
 
 struct conn {
@@ -155,6 +157,14 @@ void conn_comes_from(struct hub *hub, struct conn *conn, const struct in6_addr *
  * decides whether this is one too many.
  */
 void conn_serves(struct hub *hub, struct conn *conn, const struct in6_addr *ip);
+
+/*
+ * A conn again in the slot that it had in a process that is gone, on its socket, with these flags:
+ * as conn_open() makes one. NULL where that cannot be; fd is still the caller's then. After the
+ * last one, conns_link_free().
+ */
+struct conn *conn_restore(struct hub *hub, uint32_t slot, int fd, uint16_t flags);
+void conns_link_free(struct conns *conns);
 
 /* The conn will be closed at the end of the turn; leaves its audience now. Safe to repeat. */
 void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason);

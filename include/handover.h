@@ -25,10 +25,12 @@ struct handover {
 	uint64_t begun_ns; /* monotonic: when the old binary stopped serving */
 	uint64_t started_ms;
 	int epoll_fd, ring_fd, conns_fd, tick_fd;
+	int trace_fd; /* -1 = nothing was traced */
+	int park_ends[PARK_ENDS];
 	uint32_t high; /* slots of the table of conns that have been used, slot 0 included */
 	uint64_t tick_interval_ms, ring_bytes; /* as configured */
 	enum config_stdin stdin_format;
-	struct str listeners, source, peers, topics, exchanges, stats;
+	struct str listeners, source, park, peers, topics, exchanges, stats;
 };
 
 /*

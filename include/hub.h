@@ -12,11 +12,13 @@
 #include "ipnet.h"
 #include "log.h"
 #include "loop.h"
+#include "park.h"
 #include "rate.h"
 #include "ring.h"
 #include "secret.h"
 #include "stats.h"
 #include "topic.h"
+#include "trace.h"
 
 struct hub {
 	struct config config;
@@ -24,6 +26,8 @@ struct hub {
 	struct loop loop;
 	struct ring ring;
 	struct topics topics;
+	struct trace trace; /* without a header: crashes are not prepared for */
+	struct park park;
 	struct conns conns;
 	struct rate rate;            /* of accepting, by address */
 	struct listeners *listeners; /* owned by the server */

@@ -8,6 +8,7 @@
 #include "listener.h"
 #include "meter.h"
 #include "pulse.h"
+#include "recovery.h"
 #include "source.h"
 #include "staticfile.h"
 #include "sweep.h"
@@ -32,6 +33,8 @@ struct server {
 	struct drain drain; /* while the hub drains */
 	struct pulse pulse;
 	bool is_done;
+	bool has_left; /* done, and the streams are the next process's: nothing is to be closed */
+	bool recovers; /* began with what a process before has left */
 };
 
 /*

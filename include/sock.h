@@ -45,6 +45,15 @@ struct iovec;
  */
 ssize_t sock_send(int fd, const struct iovec *pieces, size_t count);
 
+/* What the kernel calls the socket, for as long as the machine runs; 0 if it does not say. */
+uint64_t sock_cookie(int fd);
+
+/*
+ * How many bytes the kernel has taken on a TCP socket, from wherever it begins to count. 0, or
+ * -errno for one that is no TCP socket.
+ */
+int sock_written(int fd, uint64_t *bytes);
+
 struct sockaddr_storage;
 
 /* The address of an accepted socket's peer; IPv4 mapped to ::ffff:a.b.c.d, unix all zero. */

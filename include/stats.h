@@ -27,6 +27,7 @@ enum stats_reason {
 	REASON_ERROR,        /* the kernel refused something that should work */
 	REASON_EXPIRED,      /* the token that opened the stream has ended */
 	REASON_TOO_FAST,     /* over --max-accepts-per-ip: closed at once */
+	REASON_CRASH,        /* did not outlive a crash of the daemon */
 	REASON_COUNT
 };
 
@@ -68,6 +69,7 @@ struct stats {
 	uint64_t ticks_missed;
 	uint64_t upgrades; /* times that the binary on disk took over */
 	uint64_t upgrades_refused;
+	uint64_t streams_recovered;   /* that went on after a crash of the process before */
 	struct stats_histogram turn;  /* from the end of the wait to the next wait */
 	struct stats_histogram flush; /* a turn's broadcast */
 };

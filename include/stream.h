@@ -24,12 +24,18 @@ void stream_become_live(struct hub *hub, struct conn *conn);
 
 /*
  * A live subscriber to whom the kernel did not take everything of a flush: it walks on from there.
- * offset: bytes of that record that it has had.
+ * offset: bytes of that record that it has had; before: bytes of the same round before it.
  */
-void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset);
+void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset,
+			uint64_t before);
 
 /* Says something to a live subscriber that is not in the ring; bytes are framed for it. */
 void stream_say(struct hub *hub, struct conn *conn, struct str bytes);
+
+/* The bytes of a record as the audience gets them; and the heartbeat comment. */
+struct str stream_bytes(const struct hub *hub, const struct audience *audience,
+			const struct record *record);
+struct str stream_heartbeat_text(enum topic_framing framing);
 
 /* Sends the heartbeat comment. */
 void stream_heartbeat(struct hub *hub, struct conn *conn);

@@ -40,6 +40,13 @@ void systemd_take(struct systemd_passed *passed);
 /* Closes those that are still there (not -1). */
 void systemd_passed_done(struct systemd_passed *passed);
 
+/*
+ * Gives descriptors to the manager, which keeps them for the next process and passes them to it
+ * under that name; and takes those of a name back.
+ */
+void systemd_store(const struct systemd *systemd, const char *name, const int *fds, size_t count);
+void systemd_unstore(const struct systemd *systemd, const char *name);
+
 /* Sends newline-separated assignments, such as "READY=1\nSTATUS=…". Never blocks. */
 void systemd_notify(const struct systemd *systemd, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 
+#include "anchor.h"
 #include "clock.h"
 #include "longpoll.h"
 #include "stream.h"
@@ -80,6 +81,7 @@ struct round {
 	size_t bytes;
 	uint32_t first, end; /* pending entries: from first to before end */
 	uint64_t events;
+	uint64_t next; /* the record behind the last of them */
 };
 
 static struct str bytes_for(const struct hub *hub, const struct audience *audience, uint64_t n)
@@ -110,6 +112,7 @@ static void round_gather(const struct hub *hub, const struct audience *audience,
 		}
 		round->bytes += bytes.n;
 		round->events++;
+		round->next = hub->topics.pending[at].record + 1;
 	}
 	round->end = at;
 }
@@ -119,13 +122,14 @@ static void fall_behind(struct hub *hub, const struct audience *audience, const 
 			uint32_t slot, size_t n)
 {
 	uint32_t at = round->first;
+	size_t taken = n;
 
 	for (;;) {
 		const struct pending *pending = &hub->topics.pending[at];
 		size_t len = bytes_for(hub, audience, pending->record).n;
 
 		if (n < len) {
-			stream_fall_behind(hub, slot, pending->record, (uint32_t)n);
+			stream_fall_behind(hub, slot, pending->record, (uint32_t)n, taken - n);
 			return;
 		}
 		n -= len;
@@ -177,6 +181,7 @@ void broadcast_flush(struct hub *hub)
 		while (pending && audience->live_count > 0) {
 			round_gather(hub, audience, pending, &round);
 			round_send(hub, audience, &round);
+			anchor_count(hub, audience, round.bytes, round.next);
 			pending = round.end;
 		}
 		audience->last_send_ms = hub->now_ms;

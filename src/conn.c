@@ -300,6 +300,9 @@ static void conn_close(struct hub *hub, struct conn *conn)
 	if (conn->exchange)
 		exchange_return(&conns->exchanges, conn->exchange);
 	peers_leave(&conns->peers, conn->peer);
+	/* A parked duplicate would keep the connection open. */
+	if (conn->flags & CONN_PARKED)
+		shutdown(conn->fd, SHUT_RDWR);
 	close(conn->fd);
 	slot_give_back(conns, conn);
 	conns->doomed--;
@@ -436,4 +439,41 @@ uint32_t conns_take_over(struct hub *hub, const struct conns_maps *maps)
 		}
 	}
 	return closed;
+}
+
+struct conn *conn_restore(struct hub *hub, uint32_t slot, int fd, uint16_t flags)
+{
+	struct conns *conns = &hub->conns;
+	struct loop_key key = { .kind = LOOP_CONN, .index = slot };
+	struct sockaddr_storage from = { 0 };
+	socklen_t len = sizeof(from);
+	struct conn *conn;
+	struct in6_addr ip;
+
+	if (slot == 0 || slot >= conns->capacity)
+		return NULL;
+	conn = &conns->table[slot];
+	if (conn->state != CONN_FREE || getpeername(fd, (struct sockaddr *)&from, &len) < 0 ||
+	    loop_add(&hub->loop, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, key))
+		return NULL;
+	if (slot >= conns->high)
+		conns->high = slot + 1;
+	ip = sock_peer_ip(&from);
+	*conn = (struct conn){ .fd = fd, .flags = flags, .state = CONN_HEAD };
+	if (!IN6_IS_ADDR_UNSPECIFIED(&ip))
+		conn->peer = peers_enter(&conns->peers, &ip);
+	conns->count++;
+	conn_touch(hub, conn);
+	return conn;
+}
+
+void conns_link_free(struct conns *conns)
+{
+	conns->free = 0;
+	for (uint32_t slot = conns->high - 1; slot > 0; slot--) {
+		if (conns->table[slot].state != CONN_FREE)
+			continue;
+		conns->table[slot].next = conns->free;
+		conns->free = slot;
+	}
 }

@@ -51,6 +51,7 @@ static void pack_topics(const struct topics *topics, struct buf *out)
 			continue;
 		pack_u64(out, i);
 		pack_u64(out, topics->audiences.table[i].last_send_ms);
+		pack_u64(out, topics->audiences.table[i].tally);
 		begun = pack_begin(out);
 		topics_pack(topics, i, out);
 		pack_end(out, begun);
@@ -99,6 +100,9 @@ static void pack_server(const struct server *server, uint64_t begun_ns, struct b
 	pack_u64(out, (uint64_t)hub->ring.fd);
 	pack_u64(out, (uint64_t)hub->conns.fd);
 	pack_u64(out, (uint64_t)server->ticker.timer_fd);
+	pack_u64(out, hub->trace.header ? (uint64_t)hub->trace.fd + 1 : 0);
+	for (int i = 0; i < PARK_ENDS; i++)
+		pack_u64(out, hub->trace.header ? (uint64_t)hub->park.ends[i] : 0);
 	pack_u64(out, CONN_LAYOUT);
 	pack_u64(out, hub->conns.high);
 	pack_u64(out, hub->config.tick_interval_ms);
@@ -109,6 +113,9 @@ static void pack_server(const struct server *server, uint64_t begun_ns, struct b
 	pack_end(out, begun);
 	begun = pack_begin(out);
 	source_pack(&server->source, out);
+	pack_end(out, begun);
+	begun = pack_begin(out);
+	park_pack(&hub->park, out);
 	pack_end(out, begun);
 	begun = pack_begin(out);
 	pack_peers(&hub->conns.peers, out);
@@ -165,6 +172,9 @@ void handover_inherit(const struct server *server, bool survives)
 	set_survives(conns->fd, survives);
 	set_survives(server->ticker.timer_fd, survives);
 	set_survives(server->source.fd, survives);
+	set_survives(server->hub.trace.fd, survives);
+	for (int i = 0; i < PARK_ENDS && server->hub.trace.header; i++)
+		set_survives(server->hub.park.ends[i], survives);
 	for (uint32_t slot = 1; slot < conns->high; slot++)
 		if (conns->table[slot].exchange)
 			set_survives(exchange_at(&conns->exchanges, conns->table[slot].exchange)
@@ -217,6 +227,9 @@ static const char *unpack_all(struct handover *handover)
 	handover->ring_fd = unpack_fd(&in);
 	handover->conns_fd = unpack_fd(&in);
 	handover->tick_fd = unpack_fd(&in);
+	handover->trace_fd = unpack_fd(&in) - 1;
+	for (int i = 0; i < PARK_ENDS; i++)
+		handover->park_ends[i] = unpack_fd(&in);
 	layout = unpack_u64(&in, UINT32_MAX);
 	handover->high = (uint32_t)unpack_u64(&in, UINT32_MAX);
 	handover->tick_interval_ms = unpack_u64(&in, UINT64_MAX);
@@ -224,6 +237,7 @@ static const char *unpack_all(struct handover *handover)
 	handover->ring_bytes = unpack_u64(&in, UINT64_MAX);
 	handover->listeners = unpack_str(&in);
 	handover->source = unpack_str(&in);
+	handover->park = unpack_str(&in);
 	handover->peers = unpack_str(&in);
 	handover->topics = unpack_str(&in);
 	handover->exchanges = unpack_str(&in);
@@ -294,6 +308,7 @@ static int restore_topics(struct hub *hub, struct str packed, struct conns_maps 
 	while (in.rest.n && !err) {
 		uint32_t old = (uint32_t)unpack_u64(&in, INDEX_MAX - 1), index;
 		uint64_t last_send_ms = unpack_u64(&in, UINT64_MAX);
+		uint32_t tally = (uint32_t)unpack_u64(&in, UINT32_MAX);
 		struct str audience = unpack_str(&in);
 
 		if (in.is_damaged)
@@ -302,6 +317,8 @@ static int restore_topics(struct hub *hub, struct str packed, struct conns_maps 
 		if (err)
 			break;
 		topics_audience(&hub->topics, index)->last_send_ms = last_send_ms;
+		if (hub->trace.header && tally < hub->trace.header->tally_high)
+			topics_audience(&hub->topics, index)->tally = tally;
 		err = map_set(&maps->audiences, &maps->audience_count, old, index);
 	}
 	return err;
@@ -341,12 +358,23 @@ static int restore_exchanges(struct hub *hub, struct str packed, struct conns_ma
 	return err;
 }
 
+static void release_audience(struct hub *hub, uint32_t index)
+{
+	struct audience *audience;
+
+	if (!index)
+		return;
+	audience = topics_audience(&hub->topics, index);
+	if (audience->members == 1 && audience->tally)
+		trace_undefine(&hub->trace, audience->tally);
+	topics_leave(&hub->topics, index);
+}
+
 /* Gives back the memberships that held everything. */
 static void release(struct hub *hub, struct conns_maps *maps)
 {
 	for (uint32_t i = 0; i < maps->audience_count; i++)
-		if (maps->audiences[i])
-			topics_leave(&hub->topics, maps->audiences[i]);
+		release_audience(hub, maps->audiences[i]);
 	for (uint32_t i = 0; i < maps->peer_count; i++)
 		peers_leave(&hub->conns.peers, maps->peers[i]);
 	free(maps->audiences);

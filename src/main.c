@@ -104,6 +104,10 @@ static int run(struct config *config, int argc, char **argv)
 		log_flush();
 		err = server_run(&server);
 	}
+	if (server.has_left) {
+		log_flush();
+		return EXIT_SUCCESS;
+	}
 	if (!err)
 		log_info("goodbye");
 	server_done(&server);

@@ -203,6 +203,8 @@ const struct option option_table[] = {
 	{ .name = "unconfined", LIST(unconfined, 0, 32), .check = is_wall,
 	  .expect = "privileges, files, system-calls or all", .metavar = "WHAT",
 	  .at_start = true, .help = "leave out a protection; repeatable" },
+	{ .name = "no-crash-recovery", FLAG(crash_recovery_off), .at_start = true,
+	  .help = "streams end when the daemon crashes" },
 	{ .name = "access-log", FLAG(access_log), .help = "log every request" },
 	{ .name = "log-level", .kind = VALUE_WORD, FIELD(log_level), .initial = "info",
 	  .words = { [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning",

@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "anchor.h"
 #include "broadcast.h"
 #include "clock.h"
 #include "handover.h"
@@ -30,7 +31,7 @@ enum {
 /* Blocks the signals that we want as events, ignores SIGPIPE. 0 or -errno. */
 static int signals_open(struct server *server)
 {
-	const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD };
+	const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -52,6 +53,30 @@ static int fail(const char *what, int err)
 	return err;
 }
 
+/* The conns that there must be room for: also for those of a process before. */
+static uint64_t conns_needed(const struct hub *hub)
+{
+	uint64_t before = hub->trace.header ? hub->trace.header->slots : 0;
+
+	return before > hub->clients_max + CONN_SPARE + 1 ? before - CONN_SPARE - 1
+							  : hub->clients_max;
+}
+
+/* What the binary before has prepared for a crash. */
+static int adopt_trace(struct server *server, const struct handover *from)
+{
+	struct hub *hub = &server->hub;
+	int err;
+
+	if (from->trace_fd < 0)
+		return 0;
+	park_adopt(&hub->park, from->park_ends, anchor_find, hub);
+	err = trace_adopt(&hub->trace, from->trace_fd);
+	if (!err)
+		err = park_unpack(&hub->park, from->park);
+	return err ? fail("take over what was prepared for a crash", err) : 0;
+}
+
 /* What is large, and what must not stop: new, or that of the binary before. */
 static int init_tables(struct server *server, const struct handover *from)
 {
@@ -61,17 +86,20 @@ static int init_tables(struct server *server, const struct handover *from)
 	err = from ? loop_adopt(&hub->loop, from->epoll_fd) : loop_init(&hub->loop);
 	if (err)
 		return fail("make an epoll instance", err);
-	err = from ? ring_adopt(&hub->ring, from->ring_fd)
-		   : ring_init(&hub->ring, hub->config.ring_bytes, clock_real_ms());
+	server->recovers = !from && recovery_begin(server);
+	if (from)
+		err = ring_adopt(&hub->ring, from->ring_fd);
+	else if (!server->recovers)
+		err = ring_init(&hub->ring, hub->config.ring_bytes, clock_real_ms());
 	if (err)
 		return fail("make a ring of --ring-bytes", err);
 	if ((err = topics_init(&hub->topics, &hub->ring)))
 		return fail("make the table of topics", err);
 	err = from ? conns_adopt(&hub->conns, from->conns_fd, from->high, hub->clients_max)
-		   : conns_init(&hub->conns, hub->clients_max);
+		   : conns_init(&hub->conns, conns_needed(hub));
 	if (err)
 		return fail("make a table for --max-clients", err);
-	return 0;
+	return from ? adopt_trace(server, from) : 0;
 }
 
 /* What needs no name from outside. */
@@ -166,6 +194,9 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	server->sweep.timer_fd = server->ticker.timer_fd = server->source.fd = -1;
 	server->meter.timer_fd = server->pulse.timer_fd = -1;
 	server->files.root_fd = hub->loop.epoll_fd = hub->ring.fd = hub->conns.fd = -1;
+	hub->trace.fd = -1;
+	for (int i = 0; i < PARK_ENDS; i++)
+		hub->park.ends[i] = -1;
 	hub->config = *config;
 	hub_trust(hub);
 	hub->clients_max = clients_max;
@@ -191,6 +222,9 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 		return err;
 	if ((err = init_source(server, from)))
 		return fail("read standard input", err);
+	recovery_prepare(server);
+	if (server->recovers)
+		recovery_finish(server);
 	return from ? init_conns(server, from) : 0;
 }
 
@@ -208,6 +242,8 @@ void server_done(struct server *server)
 	if (server->signal_fd >= 0)
 		close(server->signal_fd);
 	conns_done(&hub->conns);
+	park_done(&hub->park);
+	trace_done(&hub->trace);
 	topics_done(&hub->topics);
 	ring_done(&hub->ring);
 	loop_done(&hub->loop);
@@ -249,6 +285,7 @@ static void on_signal(struct server *server)
 	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGHUP: reload(server); break;
+		case SIGUSR1: recovery_leave(server); break;
 		case SIGUSR2: upgrade_ask(server); break;
 		case SIGCHLD: upgrade_answered(server); break;
 		case SIGINT: drain_begin(server, "interrupted"); break;

@@ -6,10 +6,12 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -273,4 +275,42 @@ void sock_ip_write(const struct in6_addr *ip, struct buf *out)
 	else if (!IN6_IS_ADDR_UNSPECIFIED(ip))
 		inet_ntop(AF_INET6, ip, text, sizeof(text));
 	buf_add(out, str_of(text));
+}
+
+uint64_t sock_cookie(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0 ? 0 : cookie;
+}
+
+static int read_acked(int fd, uint64_t *acked)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return -errno;
+	*acked = info.tcpi_bytes_acked;
+	return 0;
+}
+
+int sock_written(int fd, uint64_t *bytes)
+{
+	uint64_t before, after;
+	int queued, err = read_acked(fd, &after);
+
+	/* What is acknowledged between the two questions leaves the queue: ask until nothing was.
+	 */
+	do {
+		before = after;
+		if (!err && ioctl(fd, SIOCOUTQ, &queued) < 0)
+			err = -errno;
+		if (!err)
+			err = read_acked(fd, &after);
+	} while (!err && before != after);
+	if (!err)
+		*bytes = after + (uint64_t)queued;
+	return err;
 }

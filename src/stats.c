@@ -38,6 +38,7 @@ static const char *const reasons[REASON_COUNT] = {
 	[REASON_ERROR] = "error",
 	[REASON_EXPIRED] = "expired",
 	[REASON_TOO_FAST] = "too_fast",
+	[REASON_CRASH] = "crash",
 };
 
 enum unit { PLAIN, MILLISECONDS };
@@ -88,6 +89,8 @@ static const struct metric metrics[] = {
 	  COUNTED(upgrades) },
 	{ "ssecast_upgrades_refused_total", "counter", "Upgrades that were not made.",
 	  COUNTED(upgrades_refused) },
+	{ "ssecast_streams_recovered_total", "counter",
+	  "Streams that went on after the end of the process before.", COUNTED(streams_recovered) },
 	{ "ssecast_ring_bytes", "gauge", "Bytes of the frames in the ring.", NOW(ring_bytes) },
 	{ "ssecast_ring_size_bytes", "gauge", "Bytes that the ring has room for.",
 	  NOW(ring_size_bytes) },

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "anchor.h"
 #include "broadcast.h"
 #include "own.h"
 #include "reply.h"
@@ -106,13 +107,16 @@ void stream_become_live(struct hub *hub, struct conn *conn)
 	conn->flags |= CONN_LIVE;
 	conn->flags &= (uint16_t)~CONN_REPLAYING;
 	hub->conns.live++;
+	anchor_live(hub, conn);
 	conn_touch(hub, conn);
 }
 
-void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset)
+void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset,
+			uint64_t before)
 {
 	struct conn *conn = conns_at(&hub->conns, slot);
 
+	anchor_behind(hub, conn, record, before);
 	leave_live(hub, conn);
 	conn->cursor = record;
 	conn->offset = offset;
@@ -121,6 +125,7 @@ void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_
 
 void stream_close(struct hub *hub, struct conn *conn)
 {
+	anchor_forget(hub, conn);
 	if (conn->flags & CONN_LIVE)
 		leave_live(hub, conn);
 	topics_leave(&hub->topics, conn->audience);
@@ -128,9 +133,8 @@ void stream_close(struct hub *hub, struct conn *conn)
 	hub->conns.streams--;
 }
 
-/* The bytes of a record as this audience gets them. */
-static struct str bytes_for(const struct hub *hub, const struct audience *audience,
-			    const struct record *record)
+struct str stream_bytes(const struct hub *hub, const struct audience *audience,
+			const struct record *record)
 {
 	return audience->framing == TOPIC_CHUNKED ? ring_frame(&hub->ring, record)
 						  : ring_event(&hub->ring, record);
@@ -165,7 +169,7 @@ static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
 				conn->cursor = n + 1;
 			continue;
 		}
-		bytes = bytes_for(hub, audience, record);
+		bytes = stream_bytes(hub, audience, record);
 		if (walk->count == 0)
 			bytes = str_from(bytes, conn->offset);
 		if (walk->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p) {
@@ -193,7 +197,7 @@ static void walk_advance(struct hub *hub, struct conn *conn, size_t n)
 			conn->cursor++;
 			continue;
 		}
-		left = bytes_for(hub, audience, record).n - conn->offset;
+		left = stream_bytes(hub, audience, record).n - conn->offset;
 		if (n < left) {
 			conn->offset += (uint32_t)n;
 			return;
@@ -213,8 +217,11 @@ static bool walk_send(struct hub *hub, struct conn *conn, struct walk *walk)
 	if (n < 0 && !conn_failed(hub, conn, (int)-n, CONN_WRITABLE))
 		return false;
 	if (n > 0) {
+		uint64_t had = conn->offset;
+
 		hub->stats.sent_bytes += (uint64_t)n;
 		walk_advance(hub, conn, (size_t)n);
+		anchor_walked(hub, conn, had + (uint64_t)n);
 		conn_touch(hub, conn);
 	}
 	if (n == (ssize_t)walk->bytes)
@@ -291,6 +298,7 @@ void stream_end(struct hub *hub, struct conn *conn, enum stats_reason reason)
 	if (conn->flags & (CONN_DOOMED | CONN_ENDING))
 		return;
 	if (conn->flags & CONN_LIVE) {
+		anchor_behind(hub, conn, hub->ring.header->flushed, 0);
 		leave_live(hub, conn);
 		conn->cursor = hub->ring.header->flushed;
 		conn->offset = 0;
@@ -304,16 +312,21 @@ void stream_pump(struct hub *hub, struct conn *conn)
 {
 	enum stats_reason reason;
 	struct walk walk;
+	uint64_t cursor;
 
 	if (conn->flags & (CONN_LIVE | CONN_DOOMED) || !own_send(hub, conn) ||
 	    conn->flags & CONN_DOOMED)
 		return;
 	conn_release(hub, conn);
+	anchor_begin(hub, conn);
 	if (stream_is_too_slow(hub, conn, &reason)) {
 		conn_doom(hub, conn, reason);
 		return;
 	}
+	cursor = conn->cursor;
 	walk_gather(hub, conn, &walk);
+	if (conn->cursor != cursor)
+		anchor_walked(hub, conn, conn->offset);
 	if (walk.count > 0 && !walk_send(hub, conn, &walk))
 		return;
 	if (conn->cursor < hub->ring.header->flushed)
@@ -326,7 +339,11 @@ void stream_pump(struct hub *hub, struct conn *conn)
 
 void stream_say(struct hub *hub, struct conn *conn, struct str bytes)
 {
-	if (own_say(hub, conn, bytes) || conn->flags & CONN_DOOMED || !conn->exchange)
+	anchor_say(hub, conn, bytes.n);
+	if (own_say(hub, conn, bytes) || conn->flags & CONN_DOOMED)
+		return;
+	anchor_said(hub, conn, !conn->exchange);
+	if (!conn->exchange)
 		return;
 	/* Not all of it went out: it walks until it has. */
 	leave_live(hub, conn);
@@ -334,9 +351,13 @@ void stream_say(struct hub *hub, struct conn *conn, struct str bytes)
 	conn->offset = 0;
 }
 
+struct str stream_heartbeat_text(enum topic_framing framing)
+{
+	return framing == TOPIC_CHUNKED ? STR("3\r\n:\n\n\r\n") : STR(":\n\n");
+}
+
 void stream_heartbeat(struct hub *hub, struct conn *conn)
 {
 	hub->stats.heartbeats++;
-	stream_say(hub, conn,
-		   framing_of(hub, conn) == TOPIC_CHUNKED ? STR("3\r\n:\n\n\r\n") : STR(":\n\n"));
+	stream_say(hub, conn, stream_heartbeat_text(framing_of(hub, conn)));
 }

@@ -6,6 +6,7 @@
  */
 #include "systemd.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 
 enum {
 	MESSAGE_SIZE = 1024,
+	STORED_AT_ONCE = 16,
 	PASSED_FIRST = 3,     /* of the descriptors that the manager passes */
 	PASSED_LIMIT = 65536, /* what it cannot mean to pass */
 };
@@ -122,6 +124,36 @@ void systemd_done(struct systemd *systemd)
 	if (systemd->notify_fd >= 0)
 		close(systemd->notify_fd);
 	systemd->notify_fd = -1;
+}
+
+void systemd_store(const struct systemd *systemd, const char *name, const int *fds, size_t count)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(STORED_AT_ONCE * sizeof(int))];
+	} control;
+	struct cmsghdr *head = &control.align;
+	char text[MESSAGE_SIZE];
+	struct iovec piece = { text, 0 };
+	struct msghdr message = { .msg_iov = &piece,
+				  .msg_iovlen = 1,
+				  .msg_control = control.bytes,
+				  .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+
+	assert(count > 0 && count <= STORED_AT_ONCE);
+	if (systemd->notify_fd < 0)
+		return;
+	piece.iov_len = (size_t)snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	*head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(count * sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(head), fds, count * sizeof(int));
+	(void)!sendmsg(systemd->notify_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void systemd_unstore(const struct systemd *systemd, const char *name)
+{
+	systemd_notify(systemd, "FDSTOREREMOVE=1\nFDNAME=%s", name);
 }
 
 void systemd_notify(const struct systemd *systemd, const char *format, ...)

@@ -8,15 +8,15 @@ layers=$(
 		0 str buf array log clock assets version
 		1 pack http httpbody httpvalue staticmeta uri sse eventid json feed
 		1 names uritemplate selector sha256 sha512 hmac base64url jwt grant form
-		2 loop sock systemd beneath
-		3 ring selectors audience topic value options config stats peer secret
+		2 park loop sock systemd beneath
+		3 trace ring selectors audience topic value options config stats peer secret
 		2 sandbox
 		3 rate
-		4 access mercure hub conn exchange own request reply route stream subscribe publish
+		4 anchor access mercure hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		1 ipnet forwarded proxyproto
 		4 longpoll
-		5 main server upgrade handover drain pulse
+		5 main server upgrade handover drain pulse recovery
 		5 confine ceiling
 	ROOMS
 )

@@ -9,6 +9,7 @@ build=$1
 here=$(dirname "$0")
 streams=${STREAMS:-2000}
 slow=100
+kills=${KILLS:-30}
 unit=/usr/local/lib/systemd/system/ssecastd.service
 
 skip() {
@@ -121,6 +122,8 @@ configure() { # MORE-LINES
 		sndbuf 16K
 		$1
 	CONF
+	mkdir -p "$root/etc/systemd/system/ssecastd.service.d"
+	printf '[Service]\nWatchdogSec=3s\n' >"$root/etc/systemd/system/ssecastd.service.d/test.conf"
 }
 
 install_binary() { # FILE
@@ -173,6 +176,59 @@ check_refusals() {
 	install_binary "$work/none"
 	reload_refused "a binary that cannot be run"
 	install_binary "$build/ssecastd"
+}
+
+is_recovered() { # STREAMS
+	[ "$(metric ssecast_streams_recovered_total)" = "$1" ]
+}
+
+crash() { # SIGNAL
+	before=$(main_pid)
+	inside kill "-$1" "$before"
+	until_true is_another "$before" || expect "it is started again after SIG$1" false
+}
+
+is_another() { # PID
+	now=$(main_pid)
+	[ "$now" != 0 ] && [ "$now" != "$1" ] && is_active
+}
+
+check_crashes() {
+	for i in $(seq "$kills"); do
+		# A moment of its own each time, and the third one not within ten seconds.
+		sleep "5.$(($(od -An -N2 -tu2 /dev/urandom) % 800 + 100))"
+		crash KILL
+	done
+	expect "after $kills SIGKILLs the streams are there" until_true is_recovered "$streams"
+	watch_check "$kills SIGKILLs at random moments"
+	sleep 5.1
+	crash SEGV
+	watch_check "a SIGSEGV"
+	sleep 5.1
+	before=$(main_pid)
+	inside kill -STOP "$before"
+	expect "a hang is caught by the watchdog" until_true is_another "$before"
+	watch_check "a hang"
+	sleep 5.1
+	inside systemctl restart ssecastd
+	expect "after a restart the streams are there" until_true is_recovered "$streams"
+	watch_check "systemctl restart"
+	inside systemctl reload ssecastd
+	expect "a reload after a crash" until_true metric_is ssecast_upgrades_total 1
+	sleep 5.1
+	crash KILL
+	watch_check "a crash after a reload"
+}
+
+# The third crash within ten seconds is taken for a fault of what was kept.
+check_repeated() {
+	watch_end
+	crash KILL
+	crash KILL
+	crash KILL
+	expect "after three crashes it begins anew" until_true metric_is ssecast_connections 1
+	watch_begin
+	watch_check "new streams after that"
 }
 
 check_stop() {
@@ -231,6 +287,8 @@ watch_check "streams are open"
 check_reload
 check_refusals
 check_walls
+check_crashes
+check_repeated
 check_stop
 watch_end
 check_activation

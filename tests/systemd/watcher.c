@@ -37,9 +37,9 @@
 enum {
 	EVERY_MS = 40, /* so many events together: 200 a second */
 	TOGETHER = 8,
-	SLOW_EVERY_MS = 700,
-	SLOW_ROOM = 4096,
-	CHECK_MAX_MS = 20000,
+	SLOW_EVERY_MS = 250,
+	SLOW_ROOM = 16384,
+	CHECK_MAX_MS = 40000,
 	TOLD = 3, /* faults of one kind that are described */
 	FRAME_MAX = 1024,
 	READ_MAX = 65536,
