@@ -127,12 +127,18 @@ check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults $(BUILD)/bl
 	SSECASTD=$(BUILD)/ssecastd SSECASTD_NEXT=$(BUILD)/ssecastd-next \
 		sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
 
-.PHONY: fuzz coverage
+.PHONY: fuzz coverage check-floods
 FUZZ_SECONDS ?= 60
 
 fuzz: ## search for inputs that break what must hold (FUZZ_SECONDS=60, of each target)
 	sh tests/need.sh clang
 	BUILD=$(BUILD)/fuzz sh tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+check-floods: all $(BUILD)/floods ## what others notice while hostile clients do their worst
+	SSECASTD=$(BUILD)/ssecastd sh tests/run.sh $(BUILD)/floods --jobs 1
+
+$(BUILD)/floods: $(call objects,$(wildcard tests/floods/*.c tests/lib/*.c) $(BORROWED))
+	$(call say,LINK) $(LINK_TEST)
 
 coverage: ## what of each room the tests and kept inputs reach (lines, branches)
 	$(MAKE) check BUILD=$(BUILD)/coverage SANITIZE=coverage CFLAGS='-O0 -g'

@@ -18,8 +18,8 @@
 #define PASSED "(passed by the manager)"
 
 enum {
-	ACCEPTS_PER_TURN = 512,
-	CONTROL_SPARE = 32, /* of CONN_SPARE: slots that only conns of control listeners fill */
+	ACCEPTS_PER_TURN = 128, /* some 2 ms, which everybody else waits */
+	CONTROL_SPARE = 32,     /* of CONN_SPARE: slots that only conns of control listeners fill */
 };
 
 static const char *why_not(const char *text, int err)
