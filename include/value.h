@@ -37,8 +37,9 @@ struct option {
 	const char *expect;                 /* what a text or list item should be: `a topic, …` */
 	const char *metavar;                /* its value in --help; NULL = --name alone means on */
 	const char *help;
-	bool at_start;  /* a new value needs a restart */
-	bool argv_only; /* makes no sense in a file */
+	bool at_start;    /* a new value needs a restart */
+	bool argv_only;   /* makes no sense in a file */
+	bool is_internal; /* not for people: --help is silent about it */
 };
 
 /*

@@ -219,7 +219,7 @@ const struct option option_table[] = {
 	  .help = "say whether all this is valid, and exit" },
 	{ .name = "check-handover", .kind = VALUE_COUNT, FIELD(check_handover_fd),
 	  .max = INT32_MAX, .initial = "0", .metavar = "FD", .at_start = true, .argv_only = true,
-	  .help = "can it go on from there? say so, and exit" },
+	  .is_internal = true, .help = "can it go on from there? say so, and exit" },
 	{ .name = "help", .kind = VALUE_ANSWER, .at_start = true, .argv_only = true,
 	  .help = "print this, and exit" },
 	{ .name = "version", .kind = VALUE_ANSWER, .at_start = true, .argv_only = true,
@@ -248,12 +248,16 @@ void options_print_help(FILE *out)
 		const struct option *option = &option_table[i];
 		int column;
 
+		if (option->is_internal)
+			continue;
 		if (option->group)
 			fprintf(out, "\n%s:\n", option->group);
 		column = fprintf(out, "  --%s %s", option->name,
 				 option->metavar ? option->metavar : "");
-		fprintf(out, "%*s%s", column < HELP_COLUMN - 1 ? HELP_COLUMN - column : 2, "",
-			option->help);
+		/* What is said of a long name stands below it. */
+		if (column > HELP_COLUMN - 2)
+			column = fprintf(out, "\n") - 1;
+		fprintf(out, "%*s%s", HELP_COLUMN - column, "", option->help);
 		if (option->metavar && option->initial)
 			fprintf(out, " [%s]", option->initial);
 		fputc('\n', out);

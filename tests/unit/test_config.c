@@ -380,7 +380,7 @@ Test(config, help_has_every_option_on_80_columns)
 	cr_expect_eq(o.result, CONFIG_EXIT_OK);
 	for (; str_cut(&rest, '\n', &line); lines++)
 		cr_expect(line.n <= 80, "%.*s", STR_ARG(line));
-	cr_expect(lines <= 66, "%d lines", lines);
+	cr_expect(lines <= 70, "%d lines", lines);
 	for (size_t i = 0; i < option_count; i++) {
 		const struct option *option = &option_table[i];
 		char start[64];
@@ -388,9 +388,13 @@ Test(config, help_has_every_option_on_80_columns)
 
 		snprintf(start, sizeof(start), "\n  --%s ", option->name);
 		at = strstr(o.out, start);
-		cr_assert(at, "no %s", option->name);
+		cr_assert_eq(!at, option->is_internal, "%s", option->name);
+		if (!at)
+			continue;
 		rest = str_of(at + 1);
 		str_cut(&rest, '\n', &line);
+		if (!memmem(line.p, line.n, option->help, strlen(option->help)))
+			str_cut(&rest, '\n', &line);
 		cr_expect(memmem(line.p, line.n, option->help, strlen(option->help)));
 		if (option->metavar && option->initial)
 			cr_expect(memmem(line.p, line.n, option->initial, strlen(option->initial)),
