@@ -521,6 +521,51 @@ Test(longpoll, finds_the_one_event_among_many)
 	daemon_stop(&d);
 }
 
+/* More is asked for than --max-request-memory holds: some are told to ask again, and get it then.
+ */
+Test(longpoll, memory_is_bounded_and_nothing_is_lost)
+{
+	enum { MANY = 40, BYTES = 100000 };
+	struct poller polls[MANY];
+	struct daemon d;
+	struct buf data;
+	int refused = 0;
+
+	daemon_begin(&d, OPTIONS("--max-request-memory", "1M"));
+	buf_init(&data, BYTES + 1);
+	for (int i = 0; i < BYTES; i++)
+		buf_add_char(&data, 'x');
+	buf_add_char(&data, '\0');
+	for (int i = 0; i < MANY; i++) {
+		poller_open(&polls[i], &d);
+		publish(&d, "/publish/other", "before", polls[i].last_id);
+		poller_ask(&polls[i], "");
+	}
+	metric_wait(&d, LIVE, MANY);
+	publish(&d, "/publish", data.p, NULL);
+	for (int i = 0; i < MANY; i++) {
+		struct poller *p = &polls[i];
+		struct response r;
+
+		client_read(&p->client, &r);
+		cr_assert(r.status == 200 || r.status == 503);
+		if (r.status == 503) {
+			cr_expect(response_header(&r, "Retry-After").n > 0);
+			refused++;
+			poller_ask(p, "");
+			cr_expect(count(poller_read(p), "\"data\":\"xxx") == 1);
+		} else {
+			cr_expect(response_has(&r, "\"data\":\"xxx"));
+		}
+		response_done(&r);
+	}
+	cr_expect(refused > 0 && refused < MANY, "%d", refused);
+	for (int i = 0; i < MANY; i++)
+		poller_close(&polls[i]);
+	buf_done(&data);
+	daemon_stop(&d);
+}
+
 Test(longpoll, stats_can_be_polled)
 {
 	struct daemon d;

@@ -250,6 +250,7 @@ check_proxy() {
 	started=()
 	mkdir "$work"
 	trap end_all EXIT
+	trap 'exit 1' INT TERM
 	echo secret >"$work/token"
 	port=$(free_port)
 	port_b=$(free_port)
@@ -271,8 +272,10 @@ check_proxy() {
 }
 
 all=$(mktemp -d)
-trap 'rm -rf "$all"' EXIT
 pids=()
+# Whatever ends this, nothing is left.
+trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$all"' EXIT
+trap 'exit 1' INT TERM
 for name in "${@:-nginx haproxy caddy varnish}"; do
 	for one in $name; do
 		(check_proxy "$one" "$all") &
