@@ -239,7 +239,7 @@ static bool is_too_fast(struct listeners *listeners, const struct listener *list
 {
 	struct buf who;
 
-	if (listener->flags & CONN_CONTROL || IN6_IS_ADDR_UNSPECIFIED(ip) ||
+	if (listener->flags & (CONN_CONTROL | CONN_PREFACE) || IN6_IS_ADDR_UNSPECIFIED(ip) ||
 	    ipnets_have(&hub->trusted, ip) ||
 	    rate_allows(&hub->rate, ip, hub->now_ms, hub->config.accepts_per_ip_max))
 		return false;

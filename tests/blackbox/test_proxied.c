@@ -301,6 +301,18 @@ Test(proxied, limit_of_an_address_holds_behind_a_balancer)
 	daemon_stop(&d);
 }
 
+/* All connections come from the balancer: it is not the one to be slowed down. */
+Test(proxied, balancer_may_connect_as_often_as_it_likes)
+{
+	struct daemon d;
+
+	daemon_begin(&d, OPTIONS("--access-log", "--listen", "127.0.0.1:0,proxy",
+				 "--max-accepts-per-ip", "1"));
+	for (int i = 0; i < 5; i++)
+		expect_client(&d, STR("PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"), "192.0.2.7");
+	daemon_stop(&d);
+}
+
 Test(proxied, control_listener_takes_no_header)
 {
 	struct daemon d;
