@@ -226,14 +226,13 @@ int upgrade_state_fd(void)
 static const char *try_all(struct server *server, struct handover *state)
 {
 	struct hub *hub = &server->hub;
-	struct listeners listeners;
 	uint32_t closed;
 
 	if (secrets_read(&hub->secrets, &hub->config))
 		return "a token or key cannot be read";
 	if (staticfiles_init(&server->files, hub->config.root))
 		return "the folder of --root cannot be opened";
-	if (listeners_unpack(&listeners, state->listeners) ||
+	if (listeners_unpack(&server->listeners, state->listeners) ||
 	    source_adopt(&server->source, hub, state->source))
 		return "the state of listeners or input is damaged";
 	if (ring_init(&hub->ring, RING_BYTES_MIN, clock_real_ms()) ||
