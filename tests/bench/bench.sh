@@ -152,8 +152,8 @@ row_connects() {
 }
 
 row_slow() {
-	pairs_of "-n 900 --window 2 --size 1000 --duration $((SECONDS_EACH * 2))" \
-		"-n 1000 --slow-fraction 0.1 --window 2 --size 1000 --duration $((SECONDS_EACH * 2))"
+	pairs_of "-n 900 --window 2 --size 4000 --duration $((SECONDS_EACH * 2))" \
+		"-n 1000 --slow-fraction 0.1 --window 2 --size 4000 --duration $((SECONDS_EACH * 2))"
 	show 'CPU µs a delivery to 900: alone, beside 100 that never read' '≤ 1.05' \
 		cpu_us_per_delivery
 	show 'p99 µs of 900: alone, beside 100 that never read' '≤ 1.05' latency_p99_us

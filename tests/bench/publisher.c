@@ -105,7 +105,7 @@ static bool may_publish(const struct publisher *publisher)
 	const struct options *options = publisher->options;
 	uint64_t burst = options->burst, readers, owed;
 
-	if (publisher->sent - publisher->answered + burst > options->in_flight || publisher->out.n)
+	if (publisher->sent - publisher->answered + burst > options->in_flight)
 		return false;
 	if (!options->window || atomic_load(&publisher->shared->phase) != PHASE_PUBLISH)
 		return true;
@@ -118,14 +118,13 @@ static bool may_publish(const struct publisher *publisher)
 		       options->window * (target_is_numbered(&options->publish) ? 1 : readers);
 }
 
-uint64_t publisher_step(struct publisher *publisher)
+/* Appends what is due now; returns the ns until more is. */
+static uint64_t write_due(struct publisher *publisher, uint64_t now_ns)
 {
 	const struct options *options = publisher->options;
-	uint64_t now_ns = bench_now_ns(), begun = publisher->sent;
+	uint64_t begun = publisher->sent;
 
-	if (now_ns >= publisher->end_ns || publisher->sent >= publisher->limit)
-		publisher->is_over = true;
-	while (!publisher->is_over && may_publish(publisher)) {
+	while (may_publish(publisher) && publisher->sent - begun < STEP_EVENTS) {
 		if (publisher->due_ns > now_ns)
 			return publisher->due_ns - now_ns;
 		for (uint32_t i = 0; i < options->burst && publisher->sent < publisher->limit; i++)
@@ -133,14 +132,25 @@ uint64_t publisher_step(struct publisher *publisher)
 		if (options->rate > 0)
 			publisher->due_ns += (uint64_t)(1e9 * options->burst * options->publishers /
 							options->rate);
-		if (flush(publisher))
-			publisher->is_over = true;
 		if (publisher->sent >= publisher->limit)
-			publisher->is_over = true;
-		if (publisher->sent - begun >= STEP_EVENTS)
 			break;
 	}
 	return UINT64_MAX;
+}
+
+uint64_t publisher_step(struct publisher *publisher)
+{
+	uint64_t now_ns = bench_now_ns(), wait_ns = UINT64_MAX;
+
+	if (now_ns >= publisher->end_ns || publisher->sent >= publisher->limit)
+		publisher->is_over = true;
+	if (publisher->is_over || publisher->out.n)
+		return wait_ns;
+	/* All that may go out goes out together, as from a client that pipelines. */
+	wait_ns = write_due(publisher, now_ns);
+	if (flush(publisher) || publisher->sent >= publisher->limit)
+		publisher->is_over = true;
+	return wait_ns;
 }
 
 /* Takes one HTTP answer: its length, 0 if it is not whole, or -EPROTO. */
