@@ -145,6 +145,7 @@ struct walk {
 	struct iovec pieces[WALK_PIECES];
 	int count;
 	size_t bytes;
+	uint64_t events, next; /* how many they are; the first record that was not looked at */
 };
 
 /*
@@ -157,7 +158,7 @@ static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
 	uint64_t flushed = hub->ring.header->flushed, n = conn->cursor, looks = 0;
 
 	walk->count = 0;
-	walk->bytes = 0;
+	walk->bytes = walk->events = 0;
 	for (; n < flushed && looks < WALK_LOOKS && walk->bytes < WALK_BYTES; n++) {
 		const struct record *record = ring_record(&hub->ring, n);
 		struct iovec *last = &walk->pieces[walk->count - (walk->count > 0)];
@@ -181,14 +182,22 @@ static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
 				(struct iovec){ (char *)(uintptr_t)bytes.p, bytes.n };
 		}
 		walk->bytes += bytes.n;
+		walk->events++;
 	}
+	walk->next = n;
 }
 
 /* Moves the cursor behind n bytes that the kernel took. */
-static void walk_advance(struct hub *hub, struct conn *conn, size_t n)
+static void walk_advance(struct hub *hub, struct conn *conn, const struct walk *walk, size_t n)
 {
 	const struct audience *audience = audience_of(hub, conn);
 
+	if (n == walk->bytes) {
+		conn->cursor = walk->next;
+		conn->offset = 0;
+		hub->stats.deliveries += walk->events;
+		return;
+	}
 	while (n > 0) {
 		const struct record *record = ring_record(&hub->ring, conn->cursor);
 		size_t left;
@@ -220,7 +229,7 @@ static bool walk_send(struct hub *hub, struct conn *conn, struct walk *walk)
 		uint64_t had = conn->offset;
 
 		hub->stats.sent_bytes += (uint64_t)n;
-		walk_advance(hub, conn, (size_t)n);
+		walk_advance(hub, conn, walk, (size_t)n);
 		anchor_walked(hub, conn, had + (uint64_t)n);
 		conn_touch(hub, conn);
 	}
