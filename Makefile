@@ -23,9 +23,13 @@ WARNINGS = -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-protot
 	-Wmissing-prototypes $(WERROR)
 LANGUAGE = -std=c11 -D_GNU_SOURCE -Iinclude
 
+# What this compiler for this machine knows of these: returns and jumps only where they may go.
+CONTROL_FLOW := $(firstword $(foreach flag,-fcf-protection=full -mbranch-protection=standard,\
+	$(shell $(CC) -Werror $(flag) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(flag))))
+
 ifeq ($(SANITIZE),)
 HARDEN  = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
-HARDEN += -fPIE
+HARDEN += -fPIE $(CONTROL_FLOW)
 LINK    = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 else ifeq ($(SANITIZE),coverage)
 HARDEN  = -DTEST_UNCONFINED --coverage
@@ -126,6 +130,7 @@ check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults $(BUILD)/bl
 	$(BUILD)/faults
 	SSECASTD=$(BUILD)/ssecastd SSECASTD_NEXT=$(BUILD)/ssecastd-next \
 		sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
+	$(if $(SANITIZE),,sh tests/check-hardening.sh $(BUILD)/ssecastd)
 
 .PHONY: fuzz coverage check-floods
 FUZZ_SECONDS ?= 60
