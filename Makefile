@@ -189,17 +189,18 @@ lint: rules ## formatting, static analysis, scripts, man page
 
 # Measuring
 
-SSEBENCH = $(filter-out tests/bench/limit.c,$(wildcard tests/bench/*.c)) $(BORROWED)
+ALONE    = limit manager
+SSEBENCH = $(filter-out $(ALONE:%=tests/bench/%.c),$(wildcard tests/bench/*.c)) $(BORROWED)
 
 $(BUILD)/bench/ssebench: $(call objects,$(SSEBENCH))
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ -lm
 
-$(BUILD)/bench/limit: $(BUILD)/tests/bench/limit.o
+$(ALONE:%=$(BUILD)/bench/%): $(BUILD)/bench/%: $(BUILD)/tests/bench/%.o
 	@mkdir -p $(@D)
 	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
-BENCHES = all $(BUILD)/bench/ssebench $(BUILD)/bench/limit
+BENCHES = all $(BUILD)/bench/ssebench $(ALONE:%=$(BUILD)/bench/%)
 
 bench: $(BENCHES) ## measure against the bare loop of send(); writes docs/bench.md
 	BUILD=$(BUILD) sh tests/bench/bench.sh

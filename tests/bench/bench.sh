@@ -15,7 +15,7 @@ work=$(mktemp -d)
 PAIRS=${PAIRS:-5}
 SECONDS_EACH=${SECONDS_EACH:-2}
 MANY=${MANY:-10000}
-all='cpu flat burst latency connects slow replay topics idle'
+all='cpu flat burst latency connects slow crash replay topics idle'
 ROWS=${ROWS:-$all}
 : "${SSECASTD_OPTIONS=}"
 # shellcheck source=servers.sh
@@ -157,6 +157,32 @@ row_slow() {
 	show 'CPU µs a delivery to 900: alone, beside 100 that never read' '≤ 1.05' \
 		cpu_us_per_delivery
 	show 'p99 µs of 900: alone, beside 100 that never read' '≤ 1.05' latency_p99_us
+}
+
+# The daemon without a service manager, and under one that keeps what a crash needs.
+row_crash() {
+	"$build/bench/manager" "$work/notify" &
+	also_manager=$!
+	until [ -e "$work/notify" ]; do sleep 0.02; done
+	for n in 1000 "$MANY"; do
+		rm -f "$work/theirs" "$work/ours"
+		pair=0
+		while [ "$pair" -lt "$PAIRS" ]; do
+			pair=$((pair + 1))
+			measure ssecastd -n "$n" --window 2 --duration "$SECONDS_EACH"
+			cat "$work/ssecastd.json" >>"$work/theirs"
+			NOTIFY_SOCKET=$work/notify
+			export NOTIFY_SOCKET
+			measure ssecastd -n "$n" --window 2 --duration "$SECONDS_EACH"
+			cat "$work/ssecastd.json" >>"$work/ours"
+			unset NOTIFY_SOCKET
+		done
+		show "CPU µs a delivery, $n: as it is, ready for a crash" '≤ 1.03' \
+			cpu_us_per_delivery
+		show "CPU µs a connect, $n: as it is, ready for a crash" '' connect_cpu_us
+	done
+	kill "$also_manager"
+	wait "$also_manager" 2>/dev/null || true
 }
 
 row_replay() {

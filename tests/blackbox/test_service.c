@@ -229,3 +229,173 @@ Test(service, draining_answers_503_and_ends_streams_one_after_the_other)
 	cr_expect(daemon_wait_exit(&d) == 0);
 	daemon_done(&d);
 }
+
+/* --- crashes: the test keeps what the daemon gives to its manager --- */
+
+/* Takes what came: descriptors to keep go to the passed ones of the next process, by name. */
+static void manager_keep(struct manager *m, struct daemon *d, char names[512])
+{
+	char text[512], control[CMSG_SPACE(sizeof(int))];
+	struct iovec piece = { text, sizeof(text) - 1 };
+	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+	struct cmsghdr *head;
+	ssize_t n;
+
+	for (;;) {
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		n = recvmsg(m->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		if (n < 0)
+			return;
+		text[n] = '\0';
+		head = CMSG_FIRSTHDR(&message);
+		if (!head || strncmp(text, "FDSTORE=1\nFDNAME=", 17) != 0)
+			continue;
+		cr_assert(d->passed_count < 16);
+		memcpy(&d->passed[d->passed_count++], CMSG_DATA(head), sizeof(int));
+		strcat(strcat(names, ":"), text + 17);
+	}
+}
+
+/* A daemon whose listener and whatever it gives away outlive it. */
+struct survivor {
+	struct daemon d;
+	struct manager m;
+	char names[512];
+};
+
+static void survivor_begin(struct survivor *v, const char *const *options)
+{
+	int port;
+
+	daemon_init(&v->d);
+	manager_open(&v->m, &v->d);
+	strcpy(v->names, "LISTEN_FDNAMES=http");
+	v->d.environment[1] = v->names;
+	v->d.passed[0] = listen_anywhere(&port);
+	v->d.passed_count = 1;
+	daemon_start(&v->d, options);
+	manager_keep(&v->m, &v->d, v->names);
+	cr_assert(v->d.passed_count == 7, "%d are kept: %s", v->d.passed_count, v->names);
+}
+
+static void survivor_crash(struct survivor *v, const char *const *options, int signal)
+{
+	daemon_signal(&v->d, signal);
+	cr_expect(daemon_wait_exit(&v->d) == (signal == SIGKILL ? -SIGKILL : 0));
+	buf_clear(&v->d.log);
+	daemon_start(&v->d, options);
+}
+
+static void survivor_end(struct survivor *v)
+{
+	daemon_stop(&v->d);
+	for (int i = 0; i < v->d.passed_count; i++)
+		close(v->d.passed[i]);
+	close(v->m.fd);
+}
+
+Test(service, streams_go_on_after_crashes_to_the_byte)
+{
+	enum { STREAMS = 12, EVENTS = 60, BIG = 9000 };
+	const char *const *options = OPTIONS(QUIET, "--sndbuf", "16K", "--heartbeat", "20ms");
+	static const char *const targets[] = { "/sse", "/sse?topic=broadcast&topic=b", "/sse/*" };
+	static struct survivor v;
+	struct reader s[STREAMS];
+	char text[BIG + 1];
+
+	memset(text, 'x', BIG);
+	text[BIG] = '\0';
+	survivor_begin(&v, options);
+	for (int i = 0; i < STREAMS; i++) {
+		struct client c;
+
+		/* Every other one has little room, and reads nothing until the end. */
+		if (i % 2)
+			client_open_narrow(&c, &v.d);
+		else
+			client_open(&c, &v.d);
+		client_sendf(&c, "GET %s HTTP/1.%d\r\nHost: a\r\n\r\n", targets[i % 3], i % 4 != 0);
+		reader_begin(&s[i], &c);
+	}
+	for (int event = 0; event < EVENTS; event++) {
+		snprintf(text, sizeof(text), "%d", event);
+		text[strlen(text)] = 'x';
+		publish(&v.d, "/publish", text, NULL);
+		if (event % 12 == 7)
+			/* A third crash within ten seconds would end them. */
+			survivor_crash(&v, options, event == 7 || event == 31 ? SIGKILL : SIGUSR1);
+		if (event == 30) {
+			daemon_forget_log(&v.d);
+			daemon_signal(&v.d, SIGUSR2);
+			daemon_wait_log(&v.d, "ready");
+		}
+	}
+	for (int i = 0; i < STREAMS; i++) {
+		reader_wait(&s[i], EVENTS);
+		for (int event = 0; event < EVENTS; event++) {
+			const char *data = s[i].events[event].data;
+
+			cr_expect(atoi(data) == event && strlen(data) == BIG, "stream %d, event %d",
+				  i, event);
+		}
+		reader_close(&s[i]);
+	}
+	survivor_end(&v);
+}
+
+Test(service, what_is_no_stream_ends_with_a_crash)
+{
+	const char *const *options = OPTIONS(QUIET);
+	static struct survivor v;
+	struct client half, idle;
+	struct reader s;
+
+	survivor_begin(&v, options);
+	reader_open(&s, &v.d, "/sse", "");
+	client_open(&idle, &v.d);
+	client_open(&half, &v.d);
+	client_sendf(&half, "GET /heal");
+	metric_wait(&v.d, "ssecast_clients{state=\"live\"}", 1);
+	metric_wait(&v.d, "ssecast_connections", 4);
+	survivor_crash(&v, options, SIGKILL);
+	cr_expect(metric(&v.d, "ssecast_streams_recovered_total") == 1);
+	publish(&v.d, "/publish", "x", NULL);
+	reader_wait(&s, 1);
+	client_close(&half);
+	client_close(&idle);
+	/* A stream that has gone is gone for good. */
+	reader_close(&s);
+	metric_wait_down(&v.d, "ssecast_clients{state=\"live\"}", 0);
+	survivor_crash(&v, options, SIGKILL);
+	cr_expect(metric(&v.d, "ssecast_streams_recovered_total") == 0);
+	survivor_end(&v);
+}
+
+Test(service, third_crash_at_once_and_the_option_begin_anew)
+{
+	const char *const *options = OPTIONS(QUIET);
+	static struct survivor v;
+	struct reader s;
+
+	survivor_begin(&v, options);
+	reader_open(&s, &v.d, "/sse", "");
+	metric_wait(&v.d, "ssecast_clients{state=\"live\"}", 1);
+	survivor_crash(&v, options, SIGKILL);
+	survivor_crash(&v, options, SIGKILL);
+	cr_expect(metric(&v.d, "ssecast_streams_recovered_total") == 1);
+	daemon_signal(&v.d, SIGKILL);
+	daemon_wait_exit(&v.d);
+	buf_clear(&v.d.log);
+	daemon_start(&v.d, options);
+	cr_expect(daemon_has_said(&v.d, "third crash"), "%s", v.d.log.p);
+	cr_expect(metric(&v.d, "ssecast_clients{state=\"live\"}") == 0);
+	daemon_stop(&v.d);
+	/* It is the manager that lets go of what it kept. */
+	for (int i = 1; i < v.d.passed_count; i++)
+		close(v.d.passed[i]);
+	reader_wait_cut(&s);
+	reader_close(&s);
+	close(v.d.passed[0]);
+	close(v.m.fd);
+}

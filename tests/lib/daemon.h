@@ -27,7 +27,7 @@ struct daemon {
 	const char *binary;         /* to start; NULL = the usual one */
 	bool is_bare;               /* started with the given options and no defaults of ours */
 	const char *environment[4]; /* NAME=value, for it alone */
-	int passed[4];              /* descriptors that it gets as a manager passes them, … */
+	int passed[16];             /* descriptors that it gets as a manager passes them, … */
 	int passed_count;           /* … and how many */
 	int files_max;              /* RLIMIT_NOFILE to start it with, 0 = ours */
 	char dir[96];               /* its folder */

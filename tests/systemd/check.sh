@@ -223,6 +223,8 @@ check_crashes() {
 # The third crash within ten seconds is taken for a fault of what was kept.
 check_repeated() {
 	watch_end
+	# The manager itself gives up at the fifth start within ten seconds.
+	sleep 10
 	crash KILL
 	crash KILL
 	crash KILL
