@@ -20,6 +20,12 @@ struct broadcast_receipt {
 const char *broadcast_event(struct hub *hub, const struct event *event,
 			    struct broadcast_receipt *receipt, int *status);
 
+/*
+ * The same for an event that the daemon has made: it is well-formed, and its topic may be as long
+ * as it must. One that finds no room is counted as refused.
+ */
+void broadcast_own(struct hub *hub, const struct event *event);
+
 /* Sends what has been published since the last flush. */
 void broadcast_flush(struct hub *hub);
 

@@ -30,7 +30,7 @@ struct handover {
 	uint32_t high; /* slots of the table of conns that have been used, slot 0 included */
 	uint64_t tick_interval_ms, ring_bytes; /* as configured */
 	enum config_stdin stdin_format;
-	struct str listeners, source, park, peers, topics, exchanges, stats;
+	struct str listeners, source, park, peers, topics, exchanges, stats, presences;
 };
 
 /*

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "loop.h"
 #include "park.h"
+#include "presence.h"
 #include "rate.h"
 #include "ring.h"
 #include "secret.h"
@@ -29,6 +30,7 @@ struct hub {
 	struct trace trace; /* without a header: crashes are not prepared for */
 	struct park park;
 	struct conns conns;
+	struct presences presences;
 	struct rate rate;            /* of accepting, by address */
 	struct listeners *listeners; /* owned by the server */
 	struct staticfiles *files;   /* owned by the server */

@@ -14,6 +14,13 @@
 void mercure_open(struct hub *hub, struct conn *conn, const struct http_request *request,
 		  struct str rest);
 
+/*
+ * GET of the subscriptions (presence.h). rest, undecoded: nothing, a selector, or a selector and a
+ * subscriber.
+ */
+void mercure_subscriptions(struct hub *hub, struct conn *conn, const struct http_request *request,
+			   struct str rest);
+
 /* The form of a publish request is complete in the exchange's content. */
 void mercure_form_end(struct hub *hub, struct conn *conn);
 

@@ -39,7 +39,8 @@ enum stats_route {
 	ROUTE_STATIC,
 	ROUTE_HEALTHZ,
 	ROUTE_METRICS,
-	ROUTE_NONE, /* refused before it had a route */
+	ROUTE_MERCURE, /* of the subscriptions */
+	ROUTE_NONE,    /* refused before it had a route */
 	ROUTE_COUNT
 };
 

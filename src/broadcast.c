@@ -45,33 +45,49 @@ static bool wants_flush(const struct hub *hub)
 	       !topics_has_room(&hub->topics);
 }
 
+/* Appends a checked event and notes who waits for it. 0, or an error of ring_append(). */
+static int append(struct hub *hub, const struct event *event, struct broadcast_receipt *receipt)
+{
+	uint64_t now_ms = clock_real_ms();
+	int err;
+
+	if (wants_flush(hub))
+		broadcast_flush(hub);
+	err = ring_append(&hub->ring, event, now_ms, &receipt->record);
+	if (err == -EAGAIN) {
+		broadcast_flush(hub);
+		err = ring_append(&hub->ring, event, now_ms, &receipt->record);
+	}
+	if (err)
+		return err;
+	receipt->subscribers = topics_publish(&hub->topics, receipt->record);
+	hub->stats.events++;
+	hub->stats.event_bytes += ring_record(&hub->ring, receipt->record)->len;
+	return 0;
+}
+
 const char *broadcast_event(struct hub *hub, const struct event *event,
 			    struct broadcast_receipt *receipt, int *status)
 {
 	const char *wrong = sse_check(event);
-	uint64_t now_ms = clock_real_ms();
 	int err;
 
 	*status = 400;
 	if (!wrong) {
-		if (wants_flush(hub))
-			broadcast_flush(hub);
-		err = ring_append(&hub->ring, event, now_ms, &receipt->record);
-		if (err == -EAGAIN) {
-			broadcast_flush(hub);
-			err = ring_append(&hub->ring, event, now_ms, &receipt->record);
-		}
+		err = append(hub, event, receipt);
 		if (err)
 			wrong = why_not_appended(err, status);
 	}
-	if (wrong) {
+	hub->stats.events_refused += wrong != NULL;
+	return wrong;
+}
+
+void broadcast_own(struct hub *hub, const struct event *event)
+{
+	struct broadcast_receipt receipt;
+
+	if (append(hub, event, &receipt))
 		hub->stats.events_refused++;
-		return wrong;
-	}
-	receipt->subscribers = topics_publish(&hub->topics, receipt->record);
-	hub->stats.events++;
-	hub->stats.event_bytes += ring_record(&hub->ring, receipt->record)->len;
-	return NULL;
 }
 
 /* Bytes that every live subscriber of an audience gets in one system call. */

@@ -397,7 +397,7 @@ static bool take_over(struct hub *hub, struct conn *conn, const struct conns_map
 	struct conns *conns = &hub->conns;
 	bool had_exchange = conn->exchange, had_peer = conn->peer;
 
-	conn->presence = 0;
+	presence_claim(hub, conn);
 	conn->peer = mapped(maps->peers, maps->peer_count, conn->peer);
 	peers_again(&conns->peers, conn->peer);
 	conn->exchange = mapped(maps->exchanges, maps->exchange_count, conn->exchange);
@@ -430,8 +430,9 @@ uint32_t conns_take_over(struct hub *hub, const struct conns_maps *maps)
 		}
 		conn->flags &= (uint16_t) ~(CONN_ON_AGENDA | CONN_DOOMED);
 		if (!take_over(hub, conn, maps)) {
-			/* Not a subscriber: there is nothing that it could leave. */
+			/* Not a subscriber: there is no audience that it could leave. */
 			conn->state = CONN_LINGER;
+			presence_leave(hub, conn);
 			conn_doom(hub, conn, REASON_ERROR);
 			closed++;
 		} else if (is_on_agenda) {

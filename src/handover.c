@@ -127,6 +127,9 @@ static void pack_server(const struct server *server, uint64_t begun_ns, struct b
 	pack_exchanges(&hub->conns, out);
 	pack_end(out, begun);
 	pack_stats(hub, out);
+	begun = pack_begin(out);
+	presences_pack(&hub->presences, out);
+	pack_end(out, begun);
 }
 
 static int write_all(int fd, struct str bytes)
@@ -242,6 +245,7 @@ static const char *unpack_all(struct handover *handover)
 	handover->topics = unpack_str(&in);
 	handover->exchanges = unpack_str(&in);
 	handover->stats = unpack_str(&in);
+	handover->presences = unpack_str(&in);
 	if (in.is_damaged || handover->high == 0)
 		return "the state is damaged";
 	if (layout != CONN_LAYOUT)
@@ -394,8 +398,11 @@ int handover_restore(const struct handover *handover, struct hub *hub, uint32_t 
 		err = restore_topics(hub, handover->topics, &maps);
 	if (!err)
 		err = restore_exchanges(hub, handover->exchanges, &maps, is_trial);
+	if (!err)
+		err = presences_unpack(&hub->presences, handover->presences);
 	if (!err && !is_trial)
 		*closed = conns_take_over(hub, &maps);
+	presences_settle(&hub->presences);
 	stats_read(&hub->stats, handover->stats);
 	hub->started_ms = handover->started_ms;
 	release(hub, &maps);

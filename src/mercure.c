@@ -6,16 +6,26 @@
  */
 #include "mercure.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "access.h"
 #include "broadcast.h"
 #include "form.h"
+#include "httpvalue.h"
 #include "names.h"
 #include "publish.h"
 #include "reply.h"
+#include "selector.h"
 #include "subscribe.h"
 #include "uri.h"
 
-enum { SELECTOR_BYTES_MAX = 1024 }; /* topics that tell of subscriptions are long */
+enum {
+	SELECTOR_BYTES_MAX = 1024,  /* topics that tell of subscriptions are long */
+	LIST_BYTES_MAX = 256 << 20, /* of all subscriptions in one answer */
+	INLINE_BYTES_MAX = 1 << 18, /* of an answer among the conn's own bytes */
+};
 
 static struct exchange *exchange_of(struct hub *hub, struct conn *conn)
 {
@@ -225,5 +235,129 @@ void mercure_open(struct hub *hub, struct conn *conn, const struct http_request 
 		reply_text(hub, conn, 401, "%s", wrong);
 	else
 		open_subscribe(hub, conn, request, &grant);
+	grant_done(&grant);
+}
+
+/* --- who subscribes --- */
+
+/* Cuts and decodes what stands behind the route: false where that is no subscription's path. */
+static bool path_read(struct str rest, struct buf *selector, struct buf *subscriber)
+{
+	struct str part;
+
+	if (!rest.p)
+		return true;
+	if (!str_cut(&rest, '/', &part) || part.n == 0 || uri_decode(part, false, selector))
+		return false;
+	if (!rest.p)
+		return true;
+	return str_cut(&rest, '/', &part) && part.n && !rest.p &&
+	       uri_decode(part, false, subscriber) == 0;
+}
+
+/* Appends the answer: how many subscriptions there are in it. */
+static size_t list_write(const struct hub *hub, const struct http_request *request,
+			 const struct buf *selector, const struct buf *subscriber, struct buf *out)
+{
+	size_t count;
+
+	if (subscriber->n)
+		return presence_list(hub, buf_str(selector), buf_str(subscriber), true, out);
+	buf_add(out, STR("{\"@context\":\"https://mercure.rocks/\",\"id\":\""));
+	buf_add_json(out, request->path);
+	buf_add(out, STR("\",\"type\":\"Subscriptions\",\"lastEventID\":\""));
+	buf_add_json(out, presence_last_id(hub));
+	buf_add(out, STR("\",\"subscriptions\":["));
+	count = presence_list(hub, buf_str(selector), buf_str(subscriber), false, out);
+	buf_add(out, STR("]}"));
+	return count;
+}
+
+/* Has the exchange send bytes that are too many for its own. 0 or -errno. */
+static int send_as_file(struct exchange *exchange, struct str bytes)
+{
+	int fd = memfd_create("ssecast-list", MFD_CLOEXEC);
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return -errno;
+	exchange->file_fd = fd;
+	exchange->file_at = 0;
+	exchange->file_left = bytes.n;
+	while (bytes.n && (n = write(fd, bytes.p, bytes.n)) > 0)
+		bytes = str_from(bytes, (size_t)n);
+	return bytes.n ? -errno : 0;
+}
+
+static void list_reply(struct hub *hub, struct conn *conn, const struct http_request *request,
+		       struct str list)
+{
+	const struct str *known = http_header(request, STR("If-None-Match"));
+	struct exchange *exchange = exchange_of(hub, conn);
+	struct buf fields, etag;
+
+	buf_init(&fields, 4 * SSE_ID_MAX);
+	buf_init(&etag, 2 * SSE_ID_MAX);
+	buf_addf(&etag, "\"%.*s\"", STR_ARG(presence_last_id(hub)));
+	buf_add(&fields, STR("Content-Type: application/ld+json\r\nCache-Control: no-cache\r\n"));
+	if (http_is_value(buf_str(&etag)))
+		buf_addf(&fields, "ETag: %.*s\r\n", STR_ARG(buf_str(&etag)));
+	if (known && http_etag_listed(*known, buf_str(&etag))) {
+		reply_head(hub, conn, 304, UINT64_MAX, &fields);
+	} else {
+		reply_head(hub, conn, 200, list.n, &fields);
+		if (exchange->is_head)
+			list.n = 0;
+		if (list.n <= INLINE_BYTES_MAX)
+			buf_add(&exchange->out, list);
+		else if (send_as_file(exchange, list))
+			conn_doom(hub, conn, REASON_NO_MEMORY);
+	}
+	buf_done(&fields);
+	buf_done(&etag);
+}
+
+static void open_list(struct hub *hub, struct conn *conn, const struct http_request *request,
+		      struct str rest)
+{
+	struct buf selector, subscriber, list;
+	size_t count = 0;
+
+	buf_init(&selector, HTTP_URI_MAX);
+	buf_init(&subscriber, HTTP_URI_MAX);
+	buf_init(&list, LIST_BYTES_MAX);
+	if (path_read(rest, &selector, &subscriber))
+		count = list_write(hub, request, &selector, &subscriber, &list);
+	if (list.err)
+		reply_text(hub, conn, 503, "There is no memory for the list.");
+	else if (list.n == 0 || (subscriber.n && count == 0))
+		reply_text(hub, conn, 404, "There is no such subscription.");
+	else
+		list_reply(hub, conn, request, buf_str(&list));
+	buf_done(&selector);
+	buf_done(&subscriber);
+	buf_done(&list);
+}
+
+void mercure_subscriptions(struct hub *hub, struct conn *conn, const struct http_request *request,
+			   struct str rest)
+{
+	struct grant grant;
+	const char *wrong;
+	bool has_token;
+
+	if (!hub->config.mercure_subscriptions) {
+		reply_text(hub, conn, 404, "Subscriptions are told with --mercure-subscriptions.");
+		return;
+	}
+	wrong = access_read(hub, conn, request, ACCESS_SUBSCRIBE, &grant, &has_token);
+	if (!wrong && !has_token)
+		wrong = "This needs a token.";
+	if (wrong)
+		reply_text(hub, conn, 401, "%s", wrong);
+	else if (!selectors_ask(buf_str(&grant.subscribe), request->path))
+		reply_text(hub, conn, 403, "The token does not allow to see this.");
+	else
+		open_list(hub, conn, request, rest);
 	grant_done(&grant);
 }

@@ -72,6 +72,8 @@ static const struct route routes[] = {
 	/* path, below it, control, CORS, methods, counted as, handler */
 	{ PATH("/sse"), true, false, true, READ, ROUTE_STREAM, subscribe_open },
 	{ PATH("/events"), true, false, true, READ, ROUTE_STREAM, subscribe_open },
+	{ PATH("/.well-known/mercure/subscriptions"), true, false, true, READ, ROUTE_MERCURE,
+	  mercure_subscriptions },
 	{ PATH("/.well-known/mercure"), false, false, true, READ | HTTP_POST, ROUTE_STREAM,
 	  mercure_open },
 	{ PATH("/publish"), true, false, true, WRITE, ROUTE_PUBLISH, publish_open },

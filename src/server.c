@@ -204,6 +204,7 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	hub->files = &server->files;
 	hub->now_ms = hub->started_ms = clock_mono_ms();
 	secrets_init(&hub->secrets);
+	presences_init(&hub->presences);
 	rate_init(&hub->rate);
 	if (getrandom(&hub->random, sizeof(hub->random), 0) < 0 || hub->random == 0)
 		hub->random = 1;
@@ -244,6 +245,7 @@ void server_done(struct server *server)
 	conns_done(&hub->conns);
 	park_done(&hub->park);
 	trace_done(&hub->trace);
+	presences_done(&hub->presences);
 	topics_done(&hub->topics);
 	ring_done(&hub->ring);
 	loop_done(&hub->loop);
@@ -318,13 +320,16 @@ static bool turn_end(struct server *server)
 	bool more;
 
 	broadcast_flush(hub);
+	presence_tell_gone(hub);
 	listeners_resume(&server->listeners, hub, conns_bury(hub) > 0);
 	more = listeners_accept(&server->listeners, hub);
 	sweep_wake(&server->sweep, hub);
 	meter_wake(&server->meter, hub);
 	drain_turn(server);
 	log_flush();
-	return more || hub->conns.agenda;
+	/* Of what conns that were just buried leave behind, others are told in the next turn. */
+	return more || hub->conns.agenda || hub->presences.gone ||
+	       hub->ring.header->flushed < hub->ring.header->next;
 }
 
 static bool is_source_at_end(const struct server *server)

@@ -18,9 +18,9 @@ static const int statuses[STATS_STATUSES] = { 0,   200, 204, 206, 301, 302, 304,
 					      416, 417, 421, 429, 431, 500, 501, 503, 505, 507 };
 
 static const char *const routes[ROUTE_COUNT] = {
-	[ROUTE_STREAM] = "stream", [ROUTE_POLL] = "poll",       [ROUTE_PUBLISH] = "publish",
-	[ROUTE_STATIC] = "static", [ROUTE_HEALTHZ] = "healthz", [ROUTE_METRICS] = "metrics",
-	[ROUTE_NONE] = "none",
+	[ROUTE_STREAM] = "stream",         [ROUTE_POLL] = "poll",       [ROUTE_PUBLISH] = "publish",
+	[ROUTE_STATIC] = "static",         [ROUTE_HEALTHZ] = "healthz", [ROUTE_METRICS] = "metrics",
+	[ROUTE_MERCURE] = "subscriptions", [ROUTE_NONE] = "none",
 };
 
 static const char *const reasons[REASON_COUNT] = {

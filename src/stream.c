@@ -11,6 +11,7 @@
 #include "anchor.h"
 #include "broadcast.h"
 #include "own.h"
+#include "presence.h"
 #include "reply.h"
 
 enum {
@@ -130,6 +131,7 @@ void stream_close(struct hub *hub, struct conn *conn)
 		leave_live(hub, conn);
 	topics_leave(&hub->topics, conn->audience);
 	conn->audience = 0;
+	presence_leave(hub, conn);
 	hub->conns.streams--;
 }
 

@@ -13,6 +13,7 @@
 #include "longpoll.h"
 #include "meter.h"
 #include "names.h"
+#include "presence.h"
 #include "reply.h"
 #include "stream.h"
 #include "uri.h"
@@ -280,8 +281,9 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wish *w
 	enum topic_framing framing = exchange->is_http10 ? TOPIC_PLAIN : TOPIC_CHUNKED;
 	struct audience_terms terms = { wish->selectors, buf_str(&wish->grant->subscribe),
 					framing };
+	uint64_t record = start->record;
 	uint32_t audience;
-	int err;
+	int err = 0;
 
 	if (wish->is_mercure)
 		name_start(exchange, start);
@@ -290,14 +292,22 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wish *w
 		reply_stream_head(hub, conn);
 		return;
 	}
-	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
+	if (wish->is_mercure && hub->config.mercure_subscriptions) {
+		/* Before it is there, so that it does not see its own. */
+		err = presence_enter(hub, conn, wish);
+		if (!start->resumes)
+			record = hub->ring.header->next;
+	}
+	if (!err)
+		err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
 	if (err) {
+		presence_leave(hub, conn);
 		stream_refuse(hub, conn, err == -ENOSPC ? REASON_OVER_LIMIT : REASON_NO_MEMORY);
 		return;
 	}
 	reply_stream_head(hub, conn);
 	say_hello(hub, &exchange->out, framing, start, wish->is_mercure);
-	stream_open(hub, conn, audience, start->record);
+	stream_open(hub, conn, audience, record);
 	conn->expires_s = expiry_of(wish->grant);
 	if (exchange->out.err)
 		conn_doom(hub, conn, REASON_NO_MEMORY);

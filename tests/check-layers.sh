@@ -12,7 +12,7 @@ layers=$(
 		3 trace ring selectors audience topic value options config stats peer secret
 		2 sandbox
 		3 rate
-		4 anchor access mercure hub conn exchange own request reply route stream subscribe publish
+		4 anchor access mercure presence hub conn exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		1 ipnet forwarded proxyproto
 		4 longpoll
