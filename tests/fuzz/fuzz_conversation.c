@@ -228,6 +228,12 @@ static const char *const options[] = { "--ring-bytes",
 				       "4",
 				       "--max-request-memory",
 				       "64K",
+				       "--poll-timeout",
+				       "1s",
+				       "--trusted-proxy",
+				       "unix",
+				       "--max-clients-per-ip",
+				       "1",
 				       NULL };
 
 int FUZZ_TARGET(conversation)(const uint8_t *bytes, size_t n)
