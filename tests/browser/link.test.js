@@ -99,11 +99,10 @@ test("it sends headers of its own, asked for anew each time", async (t) => {
 		retry: 0,
 		headers: async () => ({ Authorization: `Bearer ${++token}` }),
 	});
-	await until("it has come three times", () => server.requests.length === 3);
+	await until("it has come three times", () => server.requests.length === 3 && got.opens === 2);
 	assert.deepEqual(server.requests.map(({ headers }) => headers.authorization),
 		["Bearer 1", "Bearer 2", "Bearer 3"]);
 	assert.equal(got.errors[0].status, 401);
-	assert.equal(got.opens, 2);
 });
 
 test("it comes back with the last id, whatever characters that has", async (t) => {
@@ -185,7 +184,7 @@ test("a half-open connection is noticed within two heartbeats, by what the daemo
 	await daemon.publish("unheard");
 	await until("it has noticed", () => got.errors.length === 1);
 	const tookMs = Date.now() - silentAt;
-	assert.ok(tookMs > 100 && tookMs < 5000, `after ${tookMs} ms`);
+	assert.ok(tookMs > 100 && tookMs < 10000, `after ${tookMs} ms`);
 	assert.match(got.errors[0].message, /silent/);
 	wire.isSilent = false;
 	await has(got, "unheard");
@@ -193,11 +192,11 @@ test("a half-open connection is noticed within two heartbeats, by what the daemo
 });
 
 test("heartbeats keep it from reconnecting", async (t) => {
-	const daemon = await Daemon.start(t, "--heartbeat", "100ms");
+	const daemon = await Daemon.start(t, "--heartbeat", "1s");
 	const { source, got } = listen(t, `${daemon.url}/sse`);
 	await until("it is open", () => source.readyState === SharedEventSource.OPEN);
-	await until("there were many heartbeats", async () =>
-		(await daemon.metrics()).ssecast_heartbeats_total >= 20);
+	await until("there were some heartbeats", async () =>
+		(await daemon.metrics()).ssecast_heartbeats_total >= 4);
 	assert.deepEqual(got.errors, []);
 	assert.equal(got.opens, 1);
 });
@@ -229,7 +228,7 @@ test("where streams are held back on the way, it polls, and loses nothing", asyn
 	const daemon = await Daemon.start(t, "--retry", "50ms");
 	const wire = await Wire.start(t, daemon.port);
 	wire.isHeld = true;
-	const { source, got } = listen(t, `${wire.url}/sse`, { heartbeat: 100 });
+	const { source, got } = listen(t, `${wire.url}/sse`, { heartbeat: 100, retry: 50 });
 	await until("it polls", async () => source.transport === "poll" &&
 		await daemon.streams() > 0);
 	await daemon.publish("1");

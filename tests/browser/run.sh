@@ -24,7 +24,8 @@ fi
 
 result=0
 for file in "$@"; do
-	node --test "$file" >"$work/log" 2>&1 || {
+	# A script that hangs in a browser would keep a test for ever.
+	timeout -k 10 600 node --test "$file" >"$work/log" 2>&1 || {
 		result=1
 		cat "$work/log"
 	}
