@@ -86,12 +86,13 @@ static uint64_t count_passed(void)
 
 void systemd_take(struct systemd_passed *passed)
 {
+	const char *names = getenv("LISTEN_FDNAMES");
 	uint64_t count = count_passed();
 	struct str rest;
 
 	*passed = (struct systemd_passed){ .count = 0 };
-	if (count && getenv("LISTEN_FDNAMES"))
-		passed->text = strdup(getenv("LISTEN_FDNAMES"));
+	if (count && names)
+		passed->text = strdup(names);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
