@@ -120,16 +120,16 @@ static bool end_expired(struct hub *hub, struct conn *conn)
 static void visit_head(struct hub *hub, struct conn *conn)
 {
 	uint32_t age_ms = conn_age_ms(hub, conn);
+	/* Whoever has had an answer, or is trusted to come in, may also be idle. */
+	bool may_idle = conn->flags & (CONN_SERVED | CONN_CONTROL);
 
 	if (conn->flags & CONN_OVER_LIMIT && age_ms > OVER_LIMIT_MS)
 		conn_doom(hub, conn, REASON_OVER_LIMIT);
 	else if (conn->exchange && age_ms > hub->config.head_timeout_ms)
 		request_timed_out(hub, conn, REASON_HEAD_TIMEOUT);
-	else if (!conn->exchange && conn->flags & CONN_SERVED &&
-		 age_ms > hub->config.idle_timeout_ms)
+	else if (!conn->exchange && may_idle && age_ms > hub->config.idle_timeout_ms)
 		conn_doom(hub, conn, REASON_IDLE);
-	else if (!conn->exchange && !(conn->flags & CONN_SERVED) &&
-		 age_ms > hub->config.head_timeout_ms)
+	else if (!conn->exchange && !may_idle && age_ms > hub->config.head_timeout_ms)
 		conn_doom(hub, conn, REASON_HEAD_TIMEOUT);
 }
 
