@@ -2,6 +2,7 @@
  * Who subscribes to what: the events that tell of it, and the lists of it.
  */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,5 +224,46 @@ Test(mercure_presence, is_off_until_asked_for)
 	response_done(&r);
 	reader_close(&w);
 	reader_close(&s);
+	daemon_stop(&d);
+}
+
+/* The next binary knows who is there, what each may see, and until when. */
+Test(mercure_presence, outlives_an_upgrade)
+{
+	struct token watcher = watcher_token(), sees = token_for("", "\"a\""),
+		     blind = token_for("", "\"b\"");
+	struct daemon d;
+	struct response r;
+	struct reader w, s, other;
+	char *name, *again;
+
+	hub_begin(&d, OPTIONS("--mercure-subscriptions"));
+	subscribe(&w, &d, ALL_OF_THEM, &watcher);
+	subscribe(&s, &d, "?topic=a", &sees);
+	subscribe(&other, &d, "?topic=a", &blind);
+	reader_wait(&w, 2);
+	name = between(w.events[0].data, "\"subscriber\":\"", "\"");
+	daemon_forget_log(&d);
+	daemon_signal(&d, SIGUSR2);
+	daemon_wait_log(&d, "upgraded from");
+	daemon_wait_log(&d, "ready");
+	cr_expect(list(&d, &r, "", bearer(&watcher)) == 200);
+	cr_expect(response_has(&r, name) && response_has(&r, "{/topic}{/subscriber}"));
+	response_done(&r);
+	update(&d, "topic=a&data=secret&private");
+	update(&d, "topic=a&data=end");
+	reader_wait_data(&s, "end");
+	cr_expect(s.count == 2);
+	reader_wait_data(&other, "end");
+	cr_expect(other.count == 1);
+	reader_close(&s);
+	reader_wait(&w, 3);
+	again = between(w.events[2].data, "\"subscriber\":\"", "\"");
+	cr_expect_str_eq(again, name);
+	cr_expect(strstr(w.events[2].data, "\"active\":false"));
+	free(name);
+	free(again);
+	reader_close(&w);
+	reader_close(&other);
 	daemon_stop(&d);
 }
