@@ -52,6 +52,8 @@ UNITS    = $(wildcard tests/unit/*.c)
 BLACKBOX = $(wildcard tests/blackbox/*.c tests/lib/*.c)
 REPLAY   = $(wildcard tests/fuzz/*.c) tests/unit/house.c
 FAULTS   = $(wildcard tests/faults/*.c) tests/unit/house.c
+# What ssebench judges streams by.
+JUDGE    = tests/bench/histogram.c tests/bench/payload.c tests/bench/reader.c
 # What the black-box tests borrow from the daemon: nothing that they check.
 BORROWED = src/str.c src/buf.c src/clock.c src/hmac.c src/sha256.c src/sha512.c
 # The folders too, so that a file that goes away is noticed.
@@ -153,7 +155,7 @@ rules:
 	CC='$(CC) $(LANGUAGE)' sh tests/check-layers.sh
 	sh tests/check-functions.sh
 
-$(BUILD)/unit: $(call objects,$(UNITS)) $(PARTS)
+$(BUILD)/unit: $(call objects,$(UNITS) $(JUDGE)) $(PARTS)
 	$(call say,LINK) $(LINK_TEST)
 
 $(BUILD)/faults: $(call objects,$(FAULTS)) $(PARTS)
