@@ -299,7 +299,7 @@ static int read_acked(int fd, uint64_t *acked)
 int sock_written(int fd, uint64_t *bytes)
 {
 	uint64_t before, after = 0;
-	int queued, err = read_acked(fd, &after);
+	int queued = 0, err = read_acked(fd, &after);
 
 	/* What is acknowledged between the two questions leaves the queue: ask until nothing was.
 	 */
