@@ -100,7 +100,7 @@ static int run(struct config *config, int argc, char **argv)
 			say_try(&server);
 		confine(&server);
 		log_info("ready");
-		systemd_notify(&server.systemd, "READY=1");
+		systemd_ready(&server.systemd);
 		log_flush();
 		err = server_run(&server);
 	}

@@ -7,6 +7,8 @@
 #include "systemd.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 enum {
 	MESSAGE_SIZE = 1024,
 	STORED_AT_ONCE = 16,
+	PATIENCE_MS = 200,
 	PASSED_FIRST = 3,     /* of the descriptors that the manager passes */
 	PASSED_LIMIT = 65536, /* what it cannot mean to pass */
 };
@@ -127,6 +130,20 @@ void systemd_done(struct systemd *systemd)
 	systemd->notify_fd = -1;
 }
 
+/*
+ * Sends what must not be lost. The queue of the manager's socket may be short (ten messages), and
+ * at the start more than that are for it: waits for room, but not for a manager that is stuck.
+ */
+static void send_surely(int fd, const struct msghdr *message)
+{
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+
+	while (sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+	       (errno == EAGAIN || errno == EINTR))
+		if (poll(&room, 1, PATIENCE_MS) == 0)
+			return;
+}
+
 void systemd_store(const struct systemd *systemd, const char *name, const int *fds, size_t count)
 {
 	union {
@@ -149,12 +166,28 @@ void systemd_store(const struct systemd *systemd, const char *name, const int *f
 				  .cmsg_level = SOL_SOCKET,
 				  .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-	(void)!sendmsg(systemd->notify_fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	send_surely(systemd->notify_fd, &message);
 }
 
 void systemd_unstore(const struct systemd *systemd, const char *name)
 {
-	systemd_notify(systemd, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	char text[MESSAGE_SIZE];
+	struct iovec piece = { text, 0 };
+	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+	if (systemd->notify_fd < 0)
+		return;
+	piece.iov_len = (size_t)snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	send_surely(systemd->notify_fd, &message);
+}
+
+void systemd_ready(const struct systemd *systemd)
+{
+	struct iovec piece = { (char[]){ "READY=1" }, sizeof("READY=1") - 1 };
+	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+	if (systemd->notify_fd >= 0)
+		send_surely(systemd->notify_fd, &message);
 }
 
 void systemd_notify(const struct systemd *systemd, const char *format, ...)

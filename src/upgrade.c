@@ -61,7 +61,8 @@ static void refuse(struct server *server, const char *why)
 	log_error("no upgrade: %s; this binary goes on", why);
 	server->hub.stats.upgrades_refused++;
 	server->upgrade.is_accepted = false;
-	systemd_notify(&server->systemd, "READY=1\nSTATUS=No upgrade: %s", why);
+	systemd_ready(&server->systemd);
+	systemd_notify(&server->systemd, "STATUS=No upgrade: %s", why);
 }
 
 /* In the child: becomes the new binary, with the state and a way to answer. */
