@@ -19,7 +19,7 @@
 /* clang-format off */
 #define FUZZ_TARGETS(X) \
 	X(head) X(body) X(value) X(uri) X(sse) X(ndjson) X(id) X(template) X(token) X(config) \
-	X(ring) X(proxy) X(conversation)
+	X(ring) X(adopt) X(handover) X(proxy) X(conversation)
 /* clang-format on */
 
 typedef int fuzz_target(const uint8_t *bytes, size_t n);
