@@ -192,21 +192,36 @@ row_replay() {
 	show "… of the server's CPU" '≤ 1.3' replay_cpu_seconds
 }
 
+# pairs_with OPTIONS OPTIONS ARGUMENT…: the daemon with those options and with these.
+pairs_with() {
+	first=$1 second=$2
+	shift 2
+	rm -f "$work/theirs" "$work/ours"
+	pair=0
+	while [ "$pair" -lt "$PAIRS" ]; do
+		pair=$((pair + 1))
+		SSECASTD_OPTIONS=$first
+		measure ssecastd "$@"
+		cat "$work/ssecastd.json" >>"$work/theirs"
+		SSECASTD_OPTIONS=$second
+		measure ssecastd "$@"
+		cat "$work/ssecastd.json" >>"$work/ours"
+	done
+	SSECASTD_OPTIONS=
+}
+
+# What the walls around the daemon cost; not one of the rows that are run by default.
+row_confined() {
+	pairs_with '--unconfined all' '' -n 1000 --window 2 --duration "$SECONDS_EACH"
+	show 'CPU µs a delivery, 1000: --unconfined all, as it is' '' cpu_us_per_delivery
+}
+
 # What the default of --sndbuf was chosen by; not one of those that are run by default.
 row_sndbuf() {
 	for size in 16K 32K 64K 128K 256K; do
-		rm -f "$work/theirs" "$work/ours"
-		pair=0
-		while [ "$pair" -lt "$PAIRS" ]; do
-			pair=$((pair + 1))
-			SSECASTD_OPTIONS='--sndbuf 0'
-			measure ssecastd -n 1000 --replay 4000 --in-flight 256 --concurrency 1000
-			cat "$work/ssecastd.json" >>"$work/theirs"
-			SSECASTD_OPTIONS="--sndbuf $size"
-			measure ssecastd -n 1000 --replay 4000 --in-flight 256 --concurrency 1000
-			cat "$work/ssecastd.json" >>"$work/ours"
-		done
-		show "CPU s to replay 4000 events to each of 1000, --sndbuf 0 | $size" '' \
+		pairs_with '--sndbuf 0' "--sndbuf $size" -n 1000 --replay 4000 --in-flight 256 \
+			--concurrency 1000
+		show "CPU s to replay 4000 events to each of 1000: --sndbuf 0, $size" '' \
 			replay_cpu_seconds
 	done
 	for size in 0 16K 32K 64K 128K 256K; do
