@@ -21,10 +21,13 @@ expect() {
 headers=$(readelf --wide --file-header --program-headers --dynamic "$binary")
 symbols=$(readelf --wide --dyn-syms "$binary")
 
+# Called by expect.
+# shellcheck disable=SC2317
 has() {
 	echo "$1" | grep -Eq "$2"
 }
 
+# shellcheck disable=SC2317
 has_not() {
 	! has "$1" "$2"
 }
