@@ -112,9 +112,13 @@ check-browser: all ## the tests with browsers and proxies; installs what they ne
 	sh tests/need.sh nodejs npm chromium nginx haproxy openssl
 	SSECASTD=$(BUILD)/ssecastd sh tests/browser/run.sh $(BUILD)/browser
 
-check-mercure: all ## the tests with clients of Mercure; installs what they need
+check-mercure: all $(BUILD)/jsoncheck ## the tests with clients of Mercure; installs what they need
 	sh tests/need.sh nodejs npm php-cli php-symfony-mercure php-symfony-http-client
-	SSECASTD=$(BUILD)/ssecastd sh tests/mercure/run.sh $(BUILD)/mercure
+	SSECASTD=$(BUILD)/ssecastd JSONCHECK=$(BUILD)/jsoncheck \
+		sh tests/mercure/run.sh $(BUILD)/mercure
+
+$(BUILD)/jsoncheck: $(call objects,tests/json/jsoncheck.c src/json.c src/str.c src/buf.c)
+	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
 check-proxies: all ## streams through nginx, HAProxy, Caddy and Varnish; installs them
 	sh tests/need.sh nginx haproxy caddy varnish nghttp2-client openssl

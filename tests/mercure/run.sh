@@ -21,10 +21,12 @@ if ! cmp -s "$here/package-lock.json" "$MERCURE_BUILD/installed.json"; then
 fi
 
 result=0
-node --test "$here/clients.test.js" >"$work/log" 2>&1 || {
-	result=1
-	cat "$work/log"
-}
-echo "clients.test.js: $(sed -n 's/^[#ℹ] pass //p' "$work/log") passed," \
-	"$(sed -n 's/^[#ℹ] fail //p' "$work/log") failed"
+for file in clients json; do
+	node --test "$here/$file.test.js" >"$work/log" 2>&1 || {
+		result=1
+		cat "$work/log"
+	}
+	echo "$file.test.js: $(sed -n 's/^[#ℹ] pass //p' "$work/log") passed," \
+		"$(sed -n 's/^[#ℹ] fail //p' "$work/log") failed"
+done
 exit "$result"
