@@ -316,3 +316,42 @@ Test(ring, a_new_one_stands_at_the_time_of_its_making)
 	cr_assert_eq(eventid_cmp(ring.header->floor, made), 0);
 	cr_assert_eq(ring_after(&ring, made), 0);
 }
+
+Test(ring, an_own_id_of_our_shape_may_lie_behind_the_clock)
+{
+	uint64_t n;
+
+	cr_assert_eq(append("t", STR("a"), "1000050-7", START_MS + 100, &n), 0);
+	cr_assert(id_is(n, START_MS + 50, 7));
+}
+
+Test(ring, names_of_many_topics_push_out_old_records_too)
+{
+	static char bytes[SSE_TOPICS_MAX][SSE_TOPIC_MAX];
+	static struct str topics[SSE_TOPICS_MAX];
+	struct event event = { .topics = topics,
+			       .topic_count = SSE_TOPICS_MAX,
+			       .data = STR("x"),
+			       .retry_ms = SSE_NO_RETRY };
+	uint64_t n;
+
+	memset(bytes, 't', sizeof(bytes));
+	for (size_t i = 0; i < SSE_TOPICS_MAX; i++)
+		topics[i] = (struct str){ bytes[i], SSE_TOPIC_MAX };
+	for (int i = 0; i < 20; i++) {
+		const struct ring_header *header = ring.header;
+
+		cr_assert_eq(ring_append(&ring, &event, START_MS, &n), 0);
+		ring_flushed(&ring);
+		cr_assert_leq(header->names_head - header->names_tail, header->names_size);
+		cr_assert_lt(header->head - header->tail, header->data_size / 2);
+	}
+	cr_assert_gt(ring.header->evicted, 0);
+}
+
+Test(ring, one_that_no_machine_has_room_for_is_refused)
+{
+	struct ring huge;
+
+	cr_assert_eq(ring_init(&huge, (uint64_t)1 << 41, START_MS), -ENOMEM);
+}
