@@ -205,6 +205,10 @@ static void note_line(struct hub *hub, struct exchange *exchange,
 	buf_addf(&exchange->line, "%.*s ", STR_ARG(request->method_name));
 	access_redact(request, &exchange->line);
 	buf_addf(&exchange->line, " HTTP/1.%u", request->minor);
+	/* A quote has no place in a target (RFC 3986), and would end the one around it early. */
+	for (size_t i = 0; i < exchange->line.n; i++)
+		if (exchange->line.p[i] == '"')
+			exchange->line.p[i] = '\'';
 }
 
 void route_request(struct hub *hub, struct conn *conn, const struct http_request *request)

@@ -313,6 +313,8 @@ Test(run, access_log_has_a_line_for_each_request_that_nobody_can_forge)
 	daemon_begin(&d, OPTIONS("--access-log"));
 	request(&d, NULL, "GET /healthz?x=%0Aforged HTTP/1.1\r\nHost: a\r\n\r\n");
 	daemon_wait_log(&d, "/healthz?x=%0Aforged");
+	request(&d, NULL, "GET /healthz?\"-500 HTTP/1.1\r\nHost: a\r\n\r\n");
+	daemon_wait_log(&d, "/healthz?'-500 HTTP/1.1\" 200");
 	daemon_stop(&d);
 }
 
