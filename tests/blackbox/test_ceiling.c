@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bounds.h"
 #include "metrics.h"
 #include "reader.h"
 
@@ -14,34 +15,6 @@ enum { CLIENTS = 300, TOPICS = 500, EACH = 64, HEADS = 200, EVENTS = 3000, EVENT
 #define LIMITS                                                               \
 	"--max-clients", "600", "--ring-bytes", "1M", "--max-topics", "500", \
 		"--max-request-memory", "1M", "--sndbuf", "16K", "--head-timeout", "1h"
-
-/* The number behind a name in what --print-limits says. */
-static uint64_t limit(struct daemon *d, const char *name)
-{
-	const char *at = strstr(d->log.p, name);
-
-	cr_assert(at, "%s", d->log.p);
-	return strtoull(at + strlen(name), NULL, 10);
-}
-
-/* Bytes of memory that are the daemon's own: not the code, which is a file. */
-static uint64_t memory_of(const struct daemon *d)
-{
-	static const char *const names[] = { "RssAnon:", "RssShmem:" };
-	char path[64], line[256];
-	uint64_t kib = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
-	file = fopen(path, "r");
-	cr_assert(file);
-	while (fgets(line, sizeof(line), file))
-		for (size_t i = 0; i < 2; i++)
-			if (strncmp(line, names[i], strlen(names[i])) == 0)
-				kib += strtoull(line + strlen(names[i]), NULL, 10);
-	fclose(file);
-	return kib * 1024;
-}
 
 /* A stream with a set of topics that nobody else has. */
 static void subscribe(struct client *c, const struct daemon *d, int number)
@@ -82,10 +55,10 @@ Test(ceiling, memory_stays_below_what_was_told)
 
 	daemon_init(&d);
 	cr_assert(daemon_run(&d, OPTIONS("--print-limits", LIMITS)) == 0);
-	ceiling = limit(&d, "\ntotal ");
-	ring = limit(&d, "ring ");
-	cr_expect(limit(&d, "\nconnections ") > 600 * 40);
-	cr_expect(limit(&d, "\nrequests ") == 1 << 20);
+	ceiling = limit_said(&d, "\ntotal ");
+	ring = limit_said(&d, "ring ");
+	cr_expect(limit_said(&d, "\nconnections ") > 600 * 40);
+	cr_expect(limit_said(&d, "\nrequests ") == 1 << 20);
 	cr_expect(ring > 1 << 20 && ceiling > ring && ceiling < 100 << 20);
 	daemon_forget_log(&d);
 
@@ -101,9 +74,9 @@ Test(ceiling, memory_stays_below_what_was_told)
 	}
 	metric_wait(&d, "ssecast_disconnects_total{reason=\"no_memory\"}", 20);
 	cr_expect(metric(&d, "ssecast_ring_evicted_total") > 0);
-	cr_expect(memory_of(&d) > ring / 2, "%llu", (unsigned long long)memory_of(&d));
+	cr_expect(memory_held(&d) > ring / 2, "%llu", (unsigned long long)memory_held(&d));
 #ifndef TEST_UNCONFINED
-	cr_expect(memory_of(&d) <= ceiling, "%llu of %llu", (unsigned long long)memory_of(&d),
+	cr_expect(memory_held(&d) <= ceiling, "%llu of %llu", (unsigned long long)memory_held(&d),
 		  (unsigned long long)ceiling);
 #endif
 	for (int i = 0; i < CLIENTS; i++)

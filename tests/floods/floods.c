@@ -27,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "metrics.h"
 
@@ -186,32 +187,6 @@ static void expect_all_heard(void)
 
 /* --- the daemon --- */
 
-static uint64_t number_behind(const struct daemon *d, const char *name)
-{
-	const char *at = strstr(d->log.p, name);
-
-	cr_assert(at, "%s", d->log.p);
-	return strtoull(at + strlen(name), NULL, 10);
-}
-
-static uint64_t memory_of(const struct daemon *d)
-{
-	static const char *const names[] = { "RssAnon:", "RssShmem:" };
-	char path[64], line[256];
-	uint64_t kib = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
-	file = fopen(path, "r");
-	cr_assert(file);
-	while (fgets(line, sizeof(line), file))
-		for (size_t i = 0; i < 2; i++)
-			if (strncmp(line, names[i], strlen(names[i])) == 0)
-				kib += strtoull(line + strlen(names[i]), NULL, 10);
-	fclose(file);
-	return kib * 1024;
-}
-
 static pid_t start_flood(flood *run, const struct daemon *d)
 {
 	pid_t pid = fork();
@@ -245,7 +220,7 @@ static bool try_flood(const struct daemon *d, const char *name, flood *run, uint
 	pid = start_flood(run, d);
 	hear_until(clock_mono_ms() + 300);
 	loud = measure(phase_ms());
-	memory = memory_of(d);
+	memory = memory_held(d);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cr_expect(memory <= ceiling, "%llu bytes", (unsigned long long)memory);
@@ -267,7 +242,7 @@ static void endure(const char *name, flood *run, const char *reason, const char 
 	setpriority(PRIO_PROCESS, 0, -15);
 	daemon_init(&d);
 	cr_assert(daemon_run(&d, OPTIONS("--print-limits", LIMITS)) == 0);
-	ceiling = number_behind(&d, "\ntotal ");
+	ceiling = limit_said(&d, "\ntotal ");
 	daemon_forget_log(&d);
 	daemon_start(&d, options);
 	crowd_open(&d);
