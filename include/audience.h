@@ -37,6 +37,7 @@ struct audience {
 				too; NULL while the entry is free */
 	uint32_t selector_count, claim_count;
 	uint8_t framing;
+	uint32_t look_cost; /* of asking whether it wants a topic, in comparisons of two names */
 	uint32_t members;   /* subscribers, live and walking */
 	struct place *live; /* owned; dense */
 	uint32_t live_count, live_cap;

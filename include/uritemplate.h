@@ -9,7 +9,11 @@
 
 #include "str.h"
 
-enum { URITEMPLATE_TOPIC_MAX = 8192 }; /* bytes: what is longer matches no template */
+enum {
+	URITEMPLATE_TOPIC_MAX = 8192,     /* bytes: what is longer matches no template */
+	URITEMPLATE_EXPRESSIONS_MAX = 10, /* what a stranger's template may have: each looks at
+					     the whole topic */
+};
 
 /*
  * Whether text is a template: it has at least one expression, and breaks no rule of RFC 6570
@@ -17,6 +21,9 @@ enum { URITEMPLATE_TOPIC_MAX = 8192 }; /* bytes: what is longer matches no templ
  * it is allowed in URIs.)
  */
 bool uritemplate_is_valid(struct str text);
+
+/* Whether it is a template with more than URITEMPLATE_EXPRESSIONS_MAX expressions. */
+bool uritemplate_is_costly(struct str text);
 
 /*
  * Whether topic has the shape of a valid template. Takes a time in proportion to the product of

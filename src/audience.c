@@ -12,8 +12,14 @@
 
 #include "array.h"
 #include "names.h"
+#include "selector.h"
 
-enum { BUCKETS_FIRST = 64 };
+enum {
+	BUCKETS_FIRST = 64,
+	TEMPLATE_COST = 64, /* comparisons of two names that one match of a template counts as */
+	PATTERN_SHARE = 64, /* of the limit of selectors, this part may be patterns, … */
+	PATTERNS_MIN = 64,  /* … but so many in any case */
+};
 
 int audiences_init(struct audiences *audiences, const struct ring *ring)
 {
@@ -139,6 +145,34 @@ static int audience_attach(struct audiences *audiences, const struct parts *part
 	return 0;
 }
 
+/* What asking all of them whether they want one topic takes. */
+static uint32_t look_cost(const struct audiences *audiences, const struct parts *parts)
+{
+	uint32_t cost = 0;
+
+	for (uint32_t i = 0; i < parts->selector_count + parts->claim_count; i++) {
+		bool is_template =
+			audiences->selectors.table[parts->numbers[i]].kind == SELECTOR_TEMPLATE;
+
+		cost += is_template ? TEMPLATE_COST : 1;
+	}
+	return cost;
+}
+
+/* Whether there is room for its patterns: each publish looks at all that are asked for. */
+static bool patterns_fit(const struct audiences *audiences, const struct parts *parts,
+			 uint64_t selectors_max)
+{
+	uint64_t patterns = audiences->selectors.pattern_count, max = selectors_max / PATTERN_SHARE;
+
+	for (uint32_t i = 0; i < parts->selector_count; i++) {
+		const struct selector *selector = &audiences->selectors.table[parts->numbers[i]];
+
+		patterns += selector->kind != SELECTOR_EXACT && selector->audience_count == 0;
+	}
+	return patterns <= (max > PATTERNS_MIN ? max : PATTERNS_MIN);
+}
+
 static uint32_t audience_new(struct audiences *audiences, const struct parts *parts)
 {
 	uint32_t index = audiences->free ? audiences->free : audiences->count;
@@ -162,6 +196,7 @@ static uint32_t audience_new(struct audiences *audiences, const struct parts *pa
 	*audience = (struct audience){ .selectors = copy,
 				       .selector_count = parts->selector_count,
 				       .claim_count = parts->claim_count,
+				       .look_cost = look_cost(audiences, parts),
 				       .framing = parts->framing };
 	bucket = audience_bucket(audiences, audience);
 	audience->next = *bucket;
@@ -184,6 +219,8 @@ int audiences_join(struct audiences *audiences, const struct audience_terms *ter
 		err = selectors_get(&audiences->selectors, terms->claims, selectors_max,
 				    parts.numbers + parts.selector_count, &parts.claim_count);
 	assert(err || parts.selector_count > 0);
+	if (!err && !patterns_fit(audiences, &parts, selectors_max))
+		err = -ENOSPC;
 	if (!err) {
 		*audience = audience_find(audiences, &parts);
 		if (!*audience)

@@ -8,7 +8,7 @@
 #include "stream.h"
 
 enum {
-	LOOK_MAX = 4096,          /* records looked at for one poller in one turn */
+	LOOKS_MAX = 4096,         /* comparisons of names for one poller in one turn */
 	BODY_ENOUGH = 256 * 1024, /* an answer of so many bytes waits for no further event */
 	EVENTS_MAX = 768 * 1024,  /* bytes of its events at the most */
 	ANSWERS_OF_MEMORY = 4,    /* that --max-request-memory should hold at the least */
@@ -194,14 +194,17 @@ static void poller_begin(struct hub *hub, struct conn *conn, struct answer *answ
 static void look(struct hub *hub, struct conn *conn, struct answer *answer)
 {
 	const struct audience *audience = topics_audience(&hub->topics, conn->audience);
-	uint64_t flushed = hub->ring.header->flushed, n = conn->cursor;
+	uint64_t flushed = hub->ring.header->flushed, n = conn->cursor, looks = 0;
 	bool wants_more = true;
 
-	for (unsigned i = 0; n < flushed && i < LOOK_MAX && wants_more; i++) {
-		if (topics_wanted(&hub->topics, audience, ring_record(&hub->ring, n)))
+	while (n < flushed && looks < LOOKS_MAX && wants_more) {
+		const struct record *record = ring_record(&hub->ring, n);
+
+		looks += (uint64_t)audience->look_cost * record->topic_count;
+		if (topics_wanted(&hub->topics, audience, record))
 			wants_more = answer_record(hub, answer, n);
 		else
-			answer->last = ring_record(&hub->ring, n)->id;
+			answer->last = record->id;
 		n++;
 	}
 	conn->cursor = n;

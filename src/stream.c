@@ -166,7 +166,7 @@ static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
 		struct iovec *last = &walk->pieces[walk->count - (walk->count > 0)];
 		struct str bytes;
 
-		looks += (audience->selector_count + audience->claim_count) * record->topic_count;
+		looks += (uint64_t)audience->look_cost * record->topic_count;
 		if (!topics_wanted(&hub->topics, audience, record)) {
 			if (walk->count == 0)
 				conn->cursor = n + 1;

@@ -17,6 +17,7 @@
 #include "reply.h"
 #include "stream.h"
 #include "uri.h"
+#include "uritemplate.h"
 
 enum { TOPICS_MAX = 64 }; /* of one stream */
 
@@ -56,6 +57,8 @@ const char *subscribe_add(struct buf *selectors, const struct hub *hub, const st
 		wrong = sse_check_topic(topic, bytes_max);
 	if (!wrong && topic.p[0] == '$' && !is_allowed(hub, conn, topic))
 		wrong = "Topics that begin with $ are for control listeners.";
+	if (!wrong && uritemplate_is_costly(topic))
+		wrong = "A template may have 10 expressions at the most.";
 	if (!wrong && names_add(selectors, topic))
 		wrong = reply_no_memory;
 	buf_done(&text);

@@ -208,6 +208,15 @@ bool uritemplate_is_valid(struct str text)
 	return true;
 }
 
+bool uritemplate_is_costly(struct str text)
+{
+	unsigned expressions = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		expressions += text.p[i] == '{';
+	return expressions > URITEMPLATE_EXPRESSIONS_MAX && uritemplate_is_valid(text);
+}
+
 /* --- the match --- */
 
 enum { WORD_BITS = 64, WORDS = URITEMPLATE_TOPIC_MAX / WORD_BITS + 1 };
@@ -248,18 +257,27 @@ static bool match_literal(struct match *match, struct str literal)
 	return any;
 }
 
+/* The classes that have a character. */
+static const unsigned char class_table[256] = {
+	['0' ... '9'] = UNRESERVED, ['A' ... 'Z'] = UNRESERVED, ['a' ... 'z'] = UNRESERVED,
+	['-'] = UNRESERVED,         ['.'] = UNRESERVED,         ['_'] = UNRESERVED,
+	['~'] = UNRESERVED,         [','] = UNRESERVED,         ['!'] = RESERVED,
+	['#'] = RESERVED,           ['$'] = RESERVED,           ['&'] = RESERVED,
+	['\''] = RESERVED,          ['('] = RESERVED,           [')'] = RESERVED,
+	['*'] = RESERVED,           ['+'] = RESERVED,           ['/'] = RESERVED,
+	[':'] = RESERVED,           [';'] = RESERVED,           ['?'] = RESERVED,
+	['@'] = RESERVED,           ['['] = RESERVED,           [']'] = RESERVED,
+	['='] = RESERVED | EQUALS,
+};
+
 /* Bytes of one character of these classes at the topic's offset: 1, 3 for an escape, or 0. */
 static size_t class_char(struct str topic, size_t at, unsigned classes)
 {
-	char c = topic.p[at];
+	unsigned char c = (unsigned char)topic.p[at];
 
-	if (is_alnum(c) || (c && strchr("-._~,", c)))
+	if (class_table[c] & classes)
 		return 1;
-	if (classes & RESERVED && c && strchr("!#$&'()*+/:;=?@[]", c))
-		return 1;
-	if (classes & EQUALS && c == '=')
-		return 1;
-	return is_escape(topic, at) ? 3 : 0;
+	return c == '%' && is_escape(topic, at) ? 3 : 0;
 }
 
 /*
@@ -268,7 +286,7 @@ static size_t class_char(struct str topic, size_t at, unsigned classes)
  * always as good as more.
  */
 struct stand {
-	bool leads[4];
+	unsigned leads;   /* bit 0: at the offset itself */
 	unsigned used[4]; /* UINT_MAX: not there */
 };
 
@@ -287,10 +305,10 @@ static void stand_on(struct stand *stand, const struct element *element, struct 
 	bool is_separator = topic.p[at] == element->separator;
 	size_t step;
 
-	if (stand->leads[0]) {
+	if (stand->leads & 1) {
 		step = class_char(topic, at, element->leading);
 		if (step)
-			stand->leads[step] = true;
+			stand->leads |= 1u << step;
 		if (is_separator && element->more_max > 0)
 			use(stand, 1, 1);
 	}
@@ -307,9 +325,8 @@ static void stand_on(struct stand *stand, const struct element *element, struct 
 
 static void stand_next(struct stand *stand)
 {
-	memmove(stand->leads, stand->leads + 1, 3 * sizeof(stand->leads[0]));
+	stand->leads >>= 1;
 	memmove(stand->used, stand->used + 1, 3 * sizeof(stand->used[0]));
-	stand->leads[3] = false;
 	stand->used[3] = NOT_THERE;
 }
 
@@ -321,11 +338,11 @@ static void match_expression(struct match *match, const struct element *element)
 	for (size_t at = 0; at <= match->topic.n; at++) {
 		if (is_reached(match, at)) {
 			if (!element->first)
-				stand.leads[0] = true;
+				stand.leads |= 1;
 			else if (at < match->topic.n && match->topic.p[at] == element->first)
-				stand.leads[1] = true;
+				stand.leads |= 2;
 		}
-		if (stand.leads[0] || stand.used[0] != NOT_THERE)
+		if (stand.leads & 1 || stand.used[0] != NOT_THERE)
 			reach(match, at);
 		if (at < match->topic.n)
 			stand_on(&stand, element, match->topic, at);
@@ -335,11 +352,13 @@ static void match_expression(struct match *match, const struct element *element)
 
 bool uritemplate_matches(struct str text, struct str topic)
 {
-	struct match match = { .topic = topic, .reached[0] = 0 };
+	struct match match;
 	struct element element;
 
 	if (topic.n > URITEMPLATE_TOPIC_MAX)
 		return false;
+	match.topic = topic;
+	memset(match.reached, 0, (topic.n / WORD_BITS + 1) * sizeof(match.reached[0]));
 	reach(&match, 0);
 	while (text.n) {
 		if (!take_element(&text, &element))

@@ -82,3 +82,25 @@ Test(edges, reloading_an_unchanged_configuration_needs_no_restart)
 	daemon_wait_exit(&d);
 	daemon_done(&d);
 }
+
+/* Each expression of a stranger's template looks at the whole of every topic that is published. */
+Test(edges, templates_of_strangers_are_short)
+{
+#define FIVE "{a}{b}{c}{d}{e}"
+	struct daemon d;
+	struct response r;
+
+	daemon_begin(&d, OPTIONS(QUIET, "--mercure-anonymous"));
+	cr_expect(request(&d, &r, "GET /sse?topic=" FIVE FIVE "{f} HTTP/1.1\r\nHost: a\r\n\r\n") ==
+		  400);
+	cr_expect(response_has(&r, "10 expressions"));
+	response_done(&r);
+	cr_expect(request(&d, NULL,
+			  "GET /.well-known/mercure?topic=" FIVE FIVE
+			  "{f} HTTP/1.1\r\nHost: a\r\n\r\n") == 400);
+	cr_expect(request(&d, NULL,
+			  "HEAD /sse?topic=" FIVE FIVE " HTTP/1.1\r\nHost: a\r\n"
+			  "Connection: close\r\n\r\n") == 200);
+#undef FIVE
+	daemon_stop(&d);
+}

@@ -204,6 +204,56 @@ Test(audience, selectors_have_a_limit_and_a_refusal_leaves_nothing)
 	world_done(&w);
 }
 
+static int join_template(struct world *w, unsigned i, uint64_t selectors_max)
+{
+	struct buf text, names;
+	uint32_t audience;
+	int err;
+
+	buf_init(&text, 64);
+	buf_addf(&text, "%u{/id}", i);
+	buf_init(&names, 64);
+	cr_assert(names_add(&names, buf_str(&text)) == 0);
+	struct audience_terms terms = { .selectors = buf_str(&names) };
+
+	err = topics_join(&w->topics, &terms, selectors_max, &audience);
+	buf_done(&text);
+	buf_done(&names);
+	return err;
+}
+
+/* Each publish looks at all patterns: so they may only be a part of what exact topics may be. */
+Test(audience, patterns_have_a_limit_of_their_own)
+{
+	enum { SELECTORS = 6400, PATTERNS = SELECTORS / 64 };
+	const struct selectors *selectors;
+	struct world w;
+
+	world_init(&w);
+	selectors = &w.topics.audiences.selectors;
+	for (unsigned i = 0; i < PATTERNS; i++)
+		cr_assert(join_template(&w, i, SELECTORS) == 0);
+	cr_assert(join_template(&w, PATTERNS, SELECTORS) == -ENOSPC);
+	cr_assert(selectors->pattern_count == PATTERNS && selectors->in_use == PATTERNS);
+	cr_assert(join_template(&w, 0, SELECTORS) == 0, "it is there already");
+	join(&w, NAMES("exact"), NULL);
+	world_done(&w);
+}
+
+/* What a reader of the ring may look at in a turn is counted in this. */
+Test(audience, looking_costs_more_where_there_are_templates)
+{
+	struct world w;
+	uint32_t exact, mixed;
+
+	world_init(&w);
+	exact = join(&w, NAMES("a", "b"), NAMES("*"));
+	mixed = join(&w, NAMES("a", "b{/c}"), NAMES("d{/e}"));
+	cr_assert(topics_audience(&w.topics, exact)->look_cost == 3);
+	cr_assert(topics_audience(&w.topics, mixed)->look_cost > 100);
+	world_done(&w);
+}
+
 /* A thousand audiences with the same template, as selector or as claim: one match a publish. */
 Test(audience, a_pattern_is_matched_once_for_all_who_ask)
 {

@@ -1,8 +1,11 @@
 /*
- * stream: lag.
+ * stream: lag, and how far a reader of the ring goes in one turn.
  */
 #include <criterion/criterion.h>
+#include <unistd.h>
 
+#include "broadcast.h"
+#include "house.h"
 #include "stream.h"
 
 Test(stream, lag_of_one_whom_the_ring_has_left_behind_is_what_the_ring_has)
@@ -27,4 +30,57 @@ Test(stream, lag_of_one_whom_the_ring_has_left_behind_is_what_the_ring_has)
 	cr_expect_eq(stream_lag(hub, &conn), hub->ring.header->head - hub->ring.header->tail);
 	ring_done(&hub->ring);
 	free(hub);
+}
+
+/* Publishes count events to an empty house, flushed. */
+static void fill(struct house *house, unsigned count)
+{
+	struct str topic = STR("https://example.com/books/1");
+	struct event event = {
+		.topics = &topic, .topic_count = 1, .data = STR("x"), .retry_ms = SSE_NO_RETRY
+	};
+	struct broadcast_receipt receipt;
+	int status;
+
+	for (unsigned i = 0; i < count; i++)
+		cr_assert_null(broadcast_event(&house->server.hub, &event, &receipt, &status));
+	house_turn(house);
+}
+
+/* Turns until the client's cursor reaches the head; returns how many that took. */
+static unsigned turns_of_replay(struct house *house, const char *request)
+{
+	struct hub *hub = &house->server.hub;
+	int fd = house_connect(house, 0, 0);
+	const struct conn *conn = conns_at(&hub->conns, 1);
+	unsigned turns = 0;
+
+	cr_assert_eq(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+	do {
+		cr_assert_geq(server_turn(&house->server, 0), 0);
+		turns++;
+	} while (conn->state == CONN_HEAD || conn->cursor < hub->ring.header->next);
+	close(fd);
+	house_turn(house);
+	return turns;
+}
+
+/* One client with templates that ask for nothing must not keep all others waiting. */
+Test(stream, replay_by_templates_takes_small_steps)
+{
+	struct house *house = calloc(1, sizeof(*house));
+
+	house_open(house, (const char *const[]){ NULL });
+	fill(house, 1000);
+	cr_expect_leq(turns_of_replay(house, "GET /sse?topic=a&topic=b&lastEventID=earliest "
+					     "HTTP/1.1\r\nHost: a\r\n\r\n"),
+		      3);
+	cr_expect_geq(turns_of_replay(house, "GET /sse?topic={a}{/b}!&lastEventID=earliest "
+					     "HTTP/1.1\r\nHost: a\r\n\r\n"),
+		      15);
+	cr_expect_geq(turns_of_replay(house, "GET /sse?poll&topic={a}{/b}!&lastEventID=earliest "
+					     "HTTP/1.1\r\nHost: a\r\n\r\n"),
+		      15);
+	house_close(house);
+	free(house);
 }

@@ -256,6 +256,22 @@ Test(uritemplate, has_nothing_to_try_again)
 	buf_done(&topic);
 }
 
+Test(uritemplate, is_costly_beyond_ten_expressions)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 16);
+	for (int i = 0; i < URITEMPLATE_EXPRESSIONS_MAX; i++) {
+		buf_add(&text, STR("{a}"));
+		cr_assert(!uritemplate_is_costly(buf_str(&text)), "%d", i + 1);
+	}
+	buf_add(&text, STR("{a}"));
+	cr_assert(uritemplate_is_costly(buf_str(&text)));
+	buf_add(&text, STR("{"));
+	cr_assert(!uritemplate_is_costly(buf_str(&text)), "it is no template");
+	buf_done(&text);
+}
+
 /* Any byte at any place: no byte read behind the end. */
 Test(uritemplate, survives_every_changed_byte)
 {
