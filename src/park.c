@@ -81,8 +81,8 @@ static bool send_fds(int queue, const int *fds, size_t count)
 		struct cmsghdr *head = &control.align;
 
 		message.msg_control = control.bytes;
-		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		*head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(count * sizeof(int)),
+		message.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
+		*head = (struct cmsghdr){ .cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int)),
 					  .cmsg_level = SOL_SOCKET,
 					  .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(head), fds, count * sizeof(int));
@@ -215,14 +215,14 @@ static int peek_fds(int queue, int fds[PARK_BATCH], uint64_t *mark)
 				  .msg_iovlen = 1,
 				  .msg_control = control.bytes,
 				  .msg_controllen = sizeof(control.bytes) };
+	const struct cmsghdr *head;
 	size_t count = 0;
 
 	if (recvmsg(queue, &message, MSG_PEEK | MSG_DONTWAIT) != sizeof(*mark))
 		return -1;
-	for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head;
-	     head = CMSG_NXTHDR(&message, head)) {
-		if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
-			continue;
+	/* The kernel says nothing else of a message in this queue. */
+	head = CMSG_FIRSTHDR(&message);
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
 		count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(head), count * sizeof(int));
 	}

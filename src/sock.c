@@ -231,8 +231,9 @@ void sock_name(int fd, struct buf *out)
 
 ssize_t sock_send(int fd, const struct iovec *pieces, size_t count)
 {
+	/* At most IOV_MAX, whose type is not that of any libc's field. */
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces,
-				  .msg_iovlen = count };
+				  .msg_iovlen = (uint16_t)count };
 	int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
 	ssize_t n;
 

@@ -156,13 +156,13 @@ void systemd_store(const struct systemd *systemd, const char *name, const int *f
 	struct msghdr message = { .msg_iov = &piece,
 				  .msg_iovlen = 1,
 				  .msg_control = control.bytes,
-				  .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+				  .msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int)) };
 
 	assert(count > 0 && count <= STORED_AT_ONCE);
 	if (systemd->notify_fd < 0)
 		return;
 	piece.iov_len = (size_t)snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
-	*head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(count * sizeof(int)),
+	*head = (struct cmsghdr){ .cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int)),
 				  .cmsg_level = SOL_SOCKET,
 				  .cmsg_type = SCM_RIGHTS };
 	memcpy(CMSG_DATA(head), fds, count * sizeof(int));

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,9 +79,9 @@ static void become(const struct server *server, int state_fd, int answer_fd)
 	argv[count] = option;
 	dup2(answer_fd, STDOUT_FILENO);
 	dup2(answer_fd, STDERR_FILENO);
-	/* No connection may stay open because of us. */
-	close_range(STDERR_FILENO + 1, (unsigned)state_fd - 1, 0);
-	close_range((unsigned)state_fd + 1, UINT_MAX, 0);
+	/* No connection may stay open because of us. Not every libc has close_range(2). */
+	syscall(SYS_close_range, STDERR_FILENO + 1, state_fd - 1, 0);
+	syscall(SYS_close_range, state_fd + 1, UINT_MAX, 0);
 	execv(argv[0], argv);
 	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
 	_exit(EXIT_FAILURE);
