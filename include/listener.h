@@ -10,11 +10,12 @@
 struct listener {
 	int fd;
 	bool is_control;
-	uint16_t flags;    /* of its conns: CONN_CONTROL, CONN_PREFACE (ADDR,proxy) */
-	bool is_waiting;   /* connections may wait to be accepted */
-	char *unlink_path; /* of a unix socket that we made; owned; removed at the end */
-	char *address;     /* as the configuration has it; owned */
-	bool is_full;      /* the table had no room for one more of its conns */
+	uint16_t flags;     /* of its conns: CONN_CONTROL, CONN_PREFACE (ADDR,proxy) */
+	bool is_waiting;    /* connections may wait to be accepted */
+	char *unlink_path;  /* of a unix socket that we made; owned; removed at the end */
+	char *address;      /* as the configuration has it; owned */
+	bool is_full;       /* the table had no room for one more of its conns */
+	bool has_strangers; /* who waits there may have come before sock_prepare() */
 };
 
 enum { LISTENERS_PAUSE_MS = 100 }; /* then accepting is tried again: others may have let go */
@@ -27,6 +28,13 @@ struct listeners {
 	uint64_t paused_ms; /* monotonic: since when */
 	struct log_limit limit, fast_limit;
 };
+
+/*
+ * Bytes that the kernel receives ahead for a conn of a public and of a control listener. A head
+ * fits; half of the second would slow a flow of large events down (some 10 %), and more than it
+ * gains nothing.
+ */
+enum { LISTENER_RCVBUF = 64 << 10, LISTENER_CONTROL_RCVBUF = 128 << 10 };
 
 /*
  * Opens everything that the configuration names; what is open already is taken out of `from`, the

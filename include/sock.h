@@ -22,17 +22,25 @@ struct sock_address {
 /* Returns NULL, or a sentence (a constant) that says what is wrong with text. */
 const char *sock_parse(const char *text, struct sock_address *address);
 
+/* What the kernel may hold for an accepted socket, in bytes; 0 = as it likes. It doubles both. */
+struct sock_buffers {
+	uint64_t send_bytes, receive_bytes;
+};
+
 /*
  * Opens a listening socket: non-blocking, with what accepted sockets inherit from it (TCP_NODELAY,
- * keep-alive probes, the send buffer of sndbuf_bytes where that is not 0). A unix socket gets mode
- * 0660; a dead one that is in the way is replaced, a living one is not.
+ * keep-alive probes, the buffers). A unix socket gets mode 0660; a dead one that is in the way is
+ * replaced, a living one is not.
  * Returns the descriptor, or -errno (-EADDRINUSE; -EEXIST if something else than a socket is in the
  * way; -ENOENT if the host has no address, or the unix socket no folder).
  */
-int sock_listen(const struct sock_address *address, uint64_t sndbuf_bytes);
+int sock_listen(const struct sock_address *address, const struct sock_buffers *buffers);
 
-/* Sets on a listening socket what accepted ones inherit: for those that were opened elsewhere. */
-void sock_prepare(int fd, uint64_t sndbuf_bytes);
+/*
+ * Sets on a listening socket what accepted ones inherit, where it was opened elsewhere; and on an
+ * accepted one that has not inherited it (those of unix sockets inherit nothing).
+ */
+void sock_prepare(int fd, const struct sock_buffers *buffers);
 
 /* Appends where fd listens: `http://127.0.0.1:3000` or `unix:/path`. */
 void sock_name(int fd, struct buf *out);

@@ -51,10 +51,18 @@ static uint16_t conn_flags(const char *text, bool is_control)
 	return !sock_parse(text, &address) && address.has_header ? CONN_PREFACE : 0;
 }
 
+static struct sock_buffers buffers_of(const struct hub *hub, bool is_control)
+{
+	return (struct sock_buffers){ .send_bytes = hub->config.sndbuf_bytes,
+				      .receive_bytes = is_control ? LISTENER_CONTROL_RCVBUF
+								  : LISTENER_RCVBUF };
+}
+
 static int listener_open(struct listeners *listeners, struct hub *hub, const char *text,
 			 bool is_control)
 {
 	struct listener *listener = &listeners->items[listeners->count];
+	struct sock_buffers buffers = buffers_of(hub, is_control);
 	struct sock_address address;
 	const char *wrong = sock_parse(text, &address);
 	struct buf name;
@@ -71,7 +79,7 @@ static int listener_open(struct listeners *listeners, struct hub *hub, const cha
 	}
 	*listener = (struct listener){ .is_control = is_control,
 				       .flags = conn_flags(text, is_control) };
-	listener->fd = sock_listen(&address, hub->config.sndbuf_bytes);
+	listener->fd = sock_listen(&address, &buffers);
 	if (listener->fd < 0)
 		return fail(text, listener->fd);
 	listeners->count++;
@@ -94,6 +102,7 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 			       const char *text, bool is_control)
 {
 	struct loop_key key = { LOOP_LISTENER, listeners->count, 0 };
+	struct sock_buffers buffers = buffers_of(hub, is_control);
 
 	for (uint32_t i = 0; from && i < from->count; i++) {
 		struct listener *old = &from->items[i];
@@ -105,7 +114,8 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 		if (loop_rekey(&hub->loop, old->fd, EPOLLIN, key) &&
 		    loop_add(&hub->loop, old->fd, EPOLLIN, key))
 			continue;
-		sock_prepare(old->fd, hub->config.sndbuf_bytes);
+		sock_prepare(old->fd, &buffers);
+		old->has_strangers = true;
 		old->flags = conn_flags(text, is_control);
 		listeners->items[listeners->count++] = *old;
 		*old = (struct listener){ .fd = -1 };
@@ -269,6 +279,7 @@ static bool is_full(struct listeners *listeners, struct listener *listener, stru
 /* Accepts one: true if another one may wait. */
 static bool accept_one(struct listeners *listeners, struct listener *listener, struct hub *hub)
 {
+	struct sock_buffers buffers = buffers_of(hub, listener->is_control);
 	struct sockaddr_storage from = { 0 };
 	socklen_t len = sizeof(from);
 	struct in6_addr ip;
@@ -279,11 +290,14 @@ static bool accept_one(struct listeners *listeners, struct listener *listener, s
 	if (fd < 0) {
 		err = errno;
 		listener->is_waiting = err != EAGAIN;
+		listener->has_strangers &= listener->is_waiting;
 		if (err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM)
 			pause_accepting(listeners, hub, strerror(err));
 		return listener->is_waiting && !listeners->is_paused;
 	}
 	hub->stats.accepts++;
+	if (from.ss_family == AF_UNIX || listener->has_strangers)
+		sock_prepare(fd, &buffers);
 	ip = sock_peer_ip(&from);
 	if (is_too_fast(listeners, listener, hub, &ip)) {
 		hub->stats.disconnects[REASON_TOO_FAST]++;

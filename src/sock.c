@@ -76,10 +76,17 @@ const char *sock_parse(const char *text, struct sock_address *address)
 	return NULL;
 }
 
-void sock_prepare(int fd, uint64_t sndbuf_bytes)
+static void set_buffer(int fd, int name, uint64_t bytes)
+{
+	int value = bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)bytes;
+
+	if (value > 0)
+		setsockopt(fd, SOL_SOCKET, name, &value, sizeof(value));
+}
+
+void sock_prepare(int fd, const struct sock_buffers *buffers)
 {
 	int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S, probes = KEEPALIVE_PROBES;
-	int sndbuf = sndbuf_bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)sndbuf_bytes;
 
 	/* Options that do not exist for this family of socket fail, and that is as it should be. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -87,8 +94,8 @@ void sock_prepare(int fd, uint64_t sndbuf_bytes)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
-	if (sndbuf > 0)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
+	set_buffer(fd, SO_SNDBUF, buffers->send_bytes);
+	set_buffer(fd, SO_RCVBUF, buffers->receive_bytes);
 }
 
 static socklen_t unix_name(const char *path, struct sockaddr_un *name)
@@ -136,7 +143,7 @@ static int bind_and_listen(int fd, const struct sockaddr *name, socklen_t name_l
 	return err;
 }
 
-static int listen_unix(const char *path, uint64_t sndbuf_bytes)
+static int listen_unix(const char *path, const struct sock_buffers *buffers)
 {
 	struct sockaddr_un name;
 	socklen_t name_len = unix_name(path, &name);
@@ -148,14 +155,14 @@ static int listen_unix(const char *path, uint64_t sndbuf_bytes)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	sock_prepare(fd, sndbuf_bytes);
+	sock_prepare(fd, buffers);
 	mask = umask(0117);
 	fd = bind_and_listen(fd, (const struct sockaddr *)&name, name_len);
 	umask(mask);
 	return fd;
 }
 
-static int listen_tcp(const struct addrinfo *info, uint64_t sndbuf_bytes)
+static int listen_tcp(const struct addrinfo *info, const struct sock_buffers *buffers)
 {
 	int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1, off = 0;
 
@@ -165,11 +172,11 @@ static int listen_tcp(const struct addrinfo *info, uint64_t sndbuf_bytes)
 	/* `[::]:3000` and a bare port serve IPv4 as well. */
 	if (info->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	sock_prepare(fd, sndbuf_bytes);
+	sock_prepare(fd, buffers);
 	return bind_and_listen(fd, info->ai_addr, info->ai_addrlen);
 }
 
-int sock_listen(const struct sock_address *address, uint64_t sndbuf_bytes)
+int sock_listen(const struct sock_address *address, const struct sock_buffers *buffers)
 {
 	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
@@ -177,18 +184,18 @@ int sock_listen(const struct sock_address *address, uint64_t sndbuf_bytes)
 	int fd;
 
 	if (address->is_unix)
-		return listen_unix(address->path, sndbuf_bytes);
+		return listen_unix(address->path, buffers);
 	hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
 	if (getaddrinfo(host, address->port, &hints, &found) != 0)
 		return -ENOENT;
-	fd = listen_tcp(found, sndbuf_bytes);
+	fd = listen_tcp(found, buffers);
 	freeaddrinfo(found);
 	if (fd != -EAFNOSUPPORT || address->host[0])
 		return fd;
 	/* A machine without IPv6: every IPv4 address, then. */
 	if (getaddrinfo("0.0.0.0", address->port, &hints, &found) != 0)
 		return -ENOENT;
-	fd = listen_tcp(found, sndbuf_bytes);
+	fd = listen_tcp(found, buffers);
 	freeaddrinfo(found);
 	return fd;
 }

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bounds.h"
 #include "clock.h"
 #include "metrics.h"
 #include "reader.h"
@@ -150,7 +151,8 @@ static int listen_anywhere(int *port)
 Test(service, sockets_of_the_manager_take_the_place_of_those_configured)
 {
 	struct daemon d;
-	struct client early, c;
+	struct client early, manager, c;
+	struct sockets_held held;
 	struct response r;
 	int port, control, configured;
 
@@ -163,6 +165,8 @@ Test(service, sockets_of_the_manager_take_the_place_of_those_configured)
 	/* Who comes before the daemon is there waits, and is served. */
 	client_open_port(&early, port);
 	client_sendf(&early, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+	client_open_port(&manager, control);
+	client_sendf(&manager, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
 	close(listen_anywhere(&configured));
 	char address[64];
 
@@ -172,6 +176,15 @@ Test(service, sockets_of_the_manager_take_the_place_of_those_configured)
 	client_read(&early, &r);
 	cr_expect(r.status == 200);
 	response_done(&r);
+	client_read(&manager, &r);
+	cr_expect(r.status == 200);
+	response_done(&r);
+	/* Its socket is no other than that of somebody who comes later. */
+	if (sockets_held(control, &held))
+		cr_expect(held.sndbuf == 2 * 128 << 10 && held.rcvbuf == 2 * 128 << 10,
+			  "%llu, %llu", (unsigned long long)held.sndbuf,
+			  (unsigned long long)held.rcvbuf);
+	client_close(&manager);
 	daemon_forget_log(&d);
 	daemon_signal(&d, SIGUSR2);
 	daemon_wait_log(&d, "ready");

@@ -12,4 +12,15 @@ uint64_t limit_said(const struct daemon *d, const char *name);
 /* Bytes of memory that are the daemon's own: not the code, which is a file. */
 uint64_t memory_held(const struct daemon *d);
 
+/* What the kernel holds for the TCP sockets of a port of this machine, the listening one aside. */
+struct sockets_held {
+	uint64_t count;
+	uint64_t bytes;          /* queued both ways, and set aside for more */
+	uint64_t sent, received; /* of them: queued */
+	uint64_t sndbuf, rcvbuf; /* the largest limits that any of them has */
+};
+
+/* Asks the kernel now. False where it cannot be asked. */
+bool sockets_held(int port, struct sockets_held *held);
+
 #endif

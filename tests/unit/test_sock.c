@@ -74,19 +74,20 @@ Test(sock, other_texts_are_refused)
 
 Test(sock, a_port_in_use_is_said_and_a_name_is_written_as_a_url)
 {
+	const struct sock_buffers any = { 0, 0 };
 	struct sock_address address;
 	struct buf name;
 	int first, second;
 
 	buf_init(&name, 100);
 	cr_assert_null(sock_parse("127.0.0.1:0", &address));
-	first = sock_listen(&address, 0);
+	first = sock_listen(&address, &any);
 	cr_assert_geq(first, 0);
 	sock_name(first, &name);
 	cr_assert(str_starts(buf_str(&name), STR("http://127.0.0.1:")));
 	buf_add_char(&name, '\0');
 	cr_assert_null(sock_parse(name.p + 7, &address));
-	second = sock_listen(&address, 0);
+	second = sock_listen(&address, &any);
 	cr_assert_eq(second, -EADDRINUSE);
 	close(first);
 	buf_done(&name);
@@ -94,6 +95,7 @@ Test(sock, a_port_in_use_is_said_and_a_name_is_written_as_a_url)
 
 Test(sock, a_dead_unix_socket_is_replaced_and_a_living_one_is_not)
 {
+	const struct sock_buffers any = { 0, 0 };
 	char folder[] = "/tmp/ssecast-sock-XXXXXX", text[64];
 	struct sock_address address;
 	int first, second;
@@ -101,13 +103,48 @@ Test(sock, a_dead_unix_socket_is_replaced_and_a_living_one_is_not)
 	cr_assert_not_null(mkdtemp(folder));
 	snprintf(text, sizeof(text), "unix:%s/s", folder);
 	cr_assert_null(sock_parse(text, &address));
-	first = sock_listen(&address, 0);
+	first = sock_listen(&address, &any);
 	cr_assert_geq(first, 0);
-	cr_assert_eq(sock_listen(&address, 0), -EADDRINUSE);
+	cr_assert_eq(sock_listen(&address, &any), -EADDRINUSE);
 	close(first);
-	second = sock_listen(&address, 0);
+	second = sock_listen(&address, &any);
 	cr_assert_geq(second, 0);
 	close(second);
 	unlink(text + 5);
 	rmdir(folder);
+}
+
+static int buffer_of(int fd, int name)
+{
+	socklen_t len = sizeof(int);
+	int bytes = 0;
+
+	cr_assert(getsockopt(fd, SOL_SOCKET, name, &bytes, &len) == 0);
+	return bytes;
+}
+
+Test(sock, accepted_sockets_have_the_buffers_that_were_asked_for)
+{
+	const struct sock_buffers buffers = { 20000, 30000 };
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+	struct sock_address address;
+	int listening, client, accepted;
+
+	cr_assert_null(sock_parse("127.0.0.1:0", &address));
+	listening = sock_listen(&address, &buffers);
+	cr_assert(getsockname(listening, (struct sockaddr *)&name, &len) == 0);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	cr_assert(connect(client, (struct sockaddr *)&name, len) == 0);
+	accepted = accept(listening, NULL, NULL);
+	cr_assert_geq(accepted, 0);
+	cr_expect_eq(buffer_of(accepted, SO_SNDBUF), 40000);
+	cr_expect_eq(buffer_of(accepted, SO_RCVBUF), 60000);
+	/* What is 0 stays as it is. */
+	sock_prepare(accepted, &(struct sock_buffers){ 10000, 0 });
+	cr_expect_eq(buffer_of(accepted, SO_SNDBUF), 20000);
+	cr_expect_eq(buffer_of(accepted, SO_RCVBUF), 60000);
+	close(client);
+	close(accepted);
+	close(listening);
 }
