@@ -1,32 +1,44 @@
 /*
- * The whole conversation: the daemon's own turn, with four clients on socketpairs that say what the
+ * The whole conversation: the daemon's own turn, with clients on socketpairs that do what the
  * fuzzer says.
  *
- * The input is cut at bytes 0xff. The first byte of a piece says who does what, the rest is what is
- * sent or published. After the last piece everybody reads to the end and goes: every answer was
- * well-formed, and the daemon is as empty as before.
+ * The first byte of the input names a configuration. The rest is cut at bytes 0xff; a piece is a
+ * digit (which client), a letter (what it does, see acts) and bytes (what it sends). The clocks
+ * stand still but for what the pieces say, so that ids are the same in each run. After each piece
+ * the daemon's counts agree with what they count; after the last one everybody reads to the end and
+ * goes: every answer was well-formed, the daemon has sent as many bytes as have come, it is as
+ * empty as before, and no descriptor is left. What it has logged are lines that nobody has forged.
  */
 #include "fuzz.h"
 
-#include <errno.h>
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../unit/house.h"
+#include "answers.h"
 #include "broadcast.h"
 
-enum { CLIENTS = 4, OUTPUT_MAX = 4 << 20, SNDBUF_SMALL = 4608 };
+enum {
+	CLIENTS = 6,
+	SNDBUF_SMALL = 4608,
+	CLOCK_S = 1700000000,
+	ROUNDS_MAX = 2000, /* of reading, to the end */
+	LOG_BYTES = 1 << 16,
+};
 
-enum act {
-	SEND,    /* and a turn */
-	COLLECT, /* sends without a turn */
-	READ,    /* all that is there */
-	SHUT,    /* our end */
-	RECONNECT,
-	SWEEP, /* after a time */
-	PUBLISH,
-	PAUSE, /* a turn without anything */
-	ACTS
+/* Where each comes from. The kernel keeps little for those with a small buffer. */
+static const struct {
+	uint16_t flags;
+	const char *ip;
+	int sndbuf;
+} kinds[CLIENTS] = {
+	{ CONN_CONTROL, "::ffff:127.0.0.1", 0 }, { 0, "::ffff:192.0.2.1", 0 },
+	{ 0, "::ffff:192.0.2.1", SNDBUF_SMALL }, { 0, "::ffff:10.0.0.9", 0 },
+	{ CONN_PREFACE, "::ffff:10.0.0.8", 0 },  { 0, "2001:db8::1", SNDBUF_SMALL },
 };
 
 struct talk {
@@ -34,134 +46,148 @@ struct talk {
 	int fds[CLIENTS];
 	bool is_shut[CLIENTS];
 	struct buf out[CLIENTS];
+	uint64_t received;
+	unsigned answers;
+	bool has_lost; /* somebody went without having read everything */
 };
 
-/* --- what the daemon may say --- */
+/* --- what must be true --- */
 
-static void expect_stream_text(struct str text)
+/* What the daemon counts as it goes is what there is. */
+static void expect_counts(const struct hub *hub)
 {
-	static const struct str fields[] = {
-		{ "id: ", 4 }, { "event: ", 7 }, { "data: ", 6 }, { "retry: ", 7 }, { ":", 1 }
-	};
-	struct str line;
+	uint32_t count = 0, refused = 0, streams = 0, live = 0, members = 0, places = 0;
+	uint64_t bytes = 0;
 
-	/* What is not ended may have been cut. */
-	while (str_find(text, '\n') < text.n && str_cut(&text, '\n', &line)) {
-		bool known = line.n == 0;
+	for (uint32_t slot = 1; slot < hub->conns.high; slot++) {
+		const struct conn *conn = conns_at(&hub->conns, slot);
+		bool is_stream = conn->state == CONN_STREAM || conn->state == CONN_POLL;
 
-		for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-			known = known || str_starts(line, fields[i]);
-		EXPECT(known);
-		EXPECT(str_is_utf8(line) && str_find(line, '\r') == line.n);
+		if (conn->state == CONN_FREE)
+			continue;
+		count++;
+		refused += !!(conn->flags & CONN_OVER_LIMIT);
+		streams += is_stream;
+		live += !!(conn->flags & CONN_LIVE);
+		EXPECT(is_stream == (conn->audience != 0));
+		EXPECT(is_stream || !(conn->flags & CONN_LIVE));
+		if (conn->exchange)
+			bytes += exchange_at(&hub->conns.exchanges, conn->exchange)->counted;
 	}
+	for (uint32_t i = 1; i < hub->topics.audiences.count; i++) {
+		const struct audience *audience = &hub->topics.audiences.table[i];
+
+		if (!audience->selectors)
+			continue;
+		members += audience->members;
+		places += audience->live_count;
+	}
+	EXPECT(count == hub->conns.count && refused == hub->conns.refused);
+	EXPECT(streams == hub->conns.streams && streams == members);
+	EXPECT(live == hub->conns.live && live == places);
+	EXPECT(bytes == hub->conns.exchanges.bytes);
+	EXPECT(hub->stats.events == hub->ring.header->next);
 }
 
-/* Takes a chunked body off *out: false where it is cut off. */
-static bool take_chunks(struct str *out, struct buf *text)
+static unsigned count_fds(void)
 {
-	for (;;) {
-		size_t end = str_find(*out, '\n'), size = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
 
-		if (end == out->n)
-			return false;
-		EXPECT(end > 1 && out->p[end - 1] == '\r');
-		EXPECT(sscanf(out->p, "%zx", &size) == 1);
-		*out = str_from(*out, end + 1);
-		if (out->n < size + 2)
-			return false;
-		buf_add(text, (struct str){ out->p, size });
-		EXPECT(memcmp(out->p + size, "\r\n", 2) == 0);
-		*out = str_from(*out, size + 2);
-		if (size == 0)
-			return true;
-	}
+	EXPECT(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
 }
 
-static struct str field_of(struct str head, const char *name)
+/* The daemon's log goes into a pipe of ours. */
+static int log_fd = -1;
+
+static void open_log(void)
 {
-	struct str line;
+	int ends[2], err = dup(STDERR_FILENO);
 
-	while (str_cut(&head, '\n', &line)) {
-		struct str value = line, key;
-
-		if (str_cut(&value, ':', &key) && value.p && str_eq_nocase(key, str_of(name)))
-			return (struct str){ value.p + 1, value.n - 2 };
-	}
-	return (struct str){ NULL, 0 };
+	EXPECT(err >= 0 && pipe(ends) == 0);
+	dup2(ends[1], STDERR_FILENO);
+	log_init();
+	dup2(err, STDERR_FILENO);
+	close(err);
+	close(ends[1]);
+	log_fd = ends[0];
 }
 
-static void expect_head(struct str head)
+/* A line's only quotes are those around a request. */
+static void expect_line(struct str line)
 {
-	struct str line;
+	unsigned quotes = 0;
 
-	str_cut(&head, '\n', &line);
-	EXPECT(str_starts(line, STR("HTTP/1.1 ")) && line.n > 13 && line.p[12] == ' ');
-	while (str_cut(&head, '\n', &line) && head.p) {
-		EXPECT(line.n > 0 && line.p[line.n - 1] == '\r');
-		EXPECT(line.n == 1 || str_find(line, ':') < line.n);
+	EXPECT(str_is_utf8(line));
+	for (size_t i = 0; i < line.n; i++) {
+		EXPECT((unsigned char)line.p[i] >= 0x20 && line.p[i] != 0x7f);
+		quotes += line.p[i] == '"';
 	}
+	EXPECT(quotes == 0 || quotes == 2);
+	EXPECT(line.n > 20 && line.p[0] == '2' && line.p[4] == '-');
 }
 
-/* Takes one answer off *out. Of one to HEAD the body is missing: the next answer follows then. */
-static bool take_answer(struct str *out)
+static void expect_log(void)
 {
-	const char *end = out->n ? memmem(out->p, out->n, "\r\n\r\n", 4) : NULL;
-	struct str head, value;
-	struct buf text;
-	uint64_t length;
+	static char bytes[LOG_BYTES];
+	struct str rest, line;
+	int waits;
 
-	if (!end)
-		return false;
-	head = (struct str){ out->p, (size_t)(end + 4 - out->p) };
-	expect_head(head);
-	*out = str_from(*out, head.n);
-	if (str_starts(*out, STR("HTTP/1.1 ")))
-		return true;
-	buf_init(&text, OUTPUT_MAX);
-	value = field_of(head, "Content-Length");
-	if (value.p) {
-		EXPECT(str_to_u64(value, OUTPUT_MAX, &length) == 0);
-		*out = str_from(*out, (size_t)length);
-	} else if (str_eq(field_of(head, "Transfer-Encoding"), STR("chunked"))) {
-		take_chunks(out, &text);
-		expect_stream_text(buf_str(&text));
-	} else if (str_eq(field_of(head, "Content-Type"), STR("text/event-stream"))) {
-		expect_stream_text(*out);
-		out->n = 0;
-	}
-	buf_done(&text);
-	return out->n > 0;
+	log_flush();
+	if (ioctl(log_fd, FIONREAD, &waits) < 0 || waits == 0)
+		return;
+	rest = (struct str){ bytes, (size_t)read(log_fd, bytes, sizeof(bytes)) };
+	EXPECT(rest.n <= sizeof(bytes));
+	while (str_find(rest, '\n') < rest.n && str_cut(&rest, '\n', &line))
+		expect_line(line);
 }
 
 /* --- what the clients do --- */
 
-static void read_all(struct talk *talk, int i)
+/* At most n bytes of what is there: how many came. */
+static size_t read_some(struct talk *talk, int i, size_t n)
 {
-	struct buf *out = &talk->out[i];
-	char bytes[65536];
-	ssize_t n;
+	size_t before = talk->out[i].n;
+	char bytes[16384];
+	ssize_t got = 1;
 
-	while ((n = recv(talk->fds[i], bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
-		buf_add(out, (struct str){ bytes, (size_t)n });
+	while (n > 0 && got > 0) {
+		got = recv(talk->fds[i], bytes, n < sizeof(bytes) ? n : sizeof(bytes),
+			   MSG_DONTWAIT);
+		if (got > 0)
+			buf_add(&talk->out[i], (struct str){ bytes, (size_t)got });
+		n -= got > 0 ? (size_t)got : 0;
+	}
+	talk->received += talk->out[i].n - before;
+	return talk->out[i].n - before;
 }
 
 static void join(struct talk *talk, int i)
 {
-	/* The first is an operator; the last has little room. */
-	talk->fds[i] = house_connect(&talk->house, i == 0 ? CONN_CONTROL : 0,
-				     i == CLIENTS - 1 ? SNDBUF_SMALL : 0);
+	struct in6_addr ip;
+
+	EXPECT(inet_pton(AF_INET6, kinds[i].ip, &ip) == 1);
+	talk->fds[i] = house_connect_from(&talk->house, &ip, kinds[i].flags, kinds[i].sndbuf);
 	talk->is_shut[i] = false;
 	buf_clear(&talk->out[i]);
 }
 
 static void leave(struct talk *talk, int i)
 {
-	struct str out;
+	read_some(talk, i, SIZE_MAX);
+	EXPECT(talk->out[i].err == 0);
+	talk->answers += answers_check(buf_str(&talk->out[i]));
+	close(talk->fds[i]);
+}
 
-	read_all(talk, i);
-	out = buf_str(&talk->out[i]);
-	while (take_answer(&out))
-		continue;
+static void reset(struct talk *talk, int i)
+{
+	talk->answers += answers_check(buf_str(&talk->out[i]));
+	talk->has_lost = true;
 	close(talk->fds[i]);
 }
 
@@ -171,94 +197,190 @@ static void say(struct talk *talk, int i, struct str bytes)
 		(void)!send(talk->fds[i], bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void publish(struct talk *talk, struct str data)
+static void publish(struct talk *talk, struct str topic, struct str data)
 {
-	struct str topic = STR("broadcast");
-	struct event event = {
-		.topics = &topic, .topic_count = 1, .data = data, .retry_ms = SSE_NO_RETRY
-	};
+	struct event event = { .topics = &topic,
+			       .topic_count = 1,
+			       .data = data,
+			       .retry_ms = SSE_NO_RETRY,
+			       .is_private = topic.p[0] == 'p' };
 	struct broadcast_receipt receipt;
 	int status;
 
 	broadcast_event(&talk->house.server.hub, &event, &receipt, &status);
 }
 
-static void act(struct talk *talk, unsigned what, struct str rest)
+/* A burst of events that the ring has room for only a few times. */
+static void publish_many(struct talk *talk, unsigned count)
 {
-	int i = what % CLIENTS;
+	static const char filler[1500] = { 'x' };
 
-	switch ((enum act)(what / CLIENTS % ACTS)) {
-	case SEND: say(talk, i, rest); break;
-	case COLLECT: say(talk, i, rest); return;
-	case READ: read_all(talk, i); break;
-	case SHUT:
+	for (unsigned i = 0; i < count; i++)
+		publish(talk, STR("broadcast"), (struct str){ filler, i % 2 ? sizeof(filler) : 0 });
+}
+
+/* So much time passes, and everybody is looked at. */
+static void pass(struct talk *talk, unsigned ms)
+{
+	house_ahead_ms += ms;
+	house_sweep(&talk->house);
+}
+
+static void fire_meter(struct talk *talk)
+{
+	loop_set_timer(talk->house.server.meter.timer_fd, 1, 0);
+}
+
+/* False for what takes no turn. */
+static bool act(struct talk *talk, int i, char what, struct str rest)
+{
+	unsigned size = rest.n ? (unsigned char)rest.p[0] : 0;
+
+	switch (what) {
+	case 'S': say(talk, i, rest); break;
+	case 'C': say(talk, i, rest); return false;
+	case 'R': read_some(talk, i, SIZE_MAX); break;
+	case 'r': read_some(talk, i, size * 16); break;
+	case 'X':
 		shutdown(talk->fds[i], SHUT_WR);
 		talk->is_shut[i] = true;
 		break;
-	case RECONNECT:
+	case 'N':
 		leave(talk, i);
 		join(talk, i);
 		break;
-	case SWEEP:
-		house_ahead_ms += rest.n ? (unsigned char)rest.p[0] * 20 : 1000;
-		house_sweep(&talk->house);
+	case 'K':
+		reset(talk, i);
+		join(talk, i);
 		break;
-	case PUBLISH: publish(talk, rest); break;
-	case PAUSE:
-	case ACTS: break;
+	case 'T': pass(talk, size * 20); break;
+	case 'J': house_step_ms += ((int)size - 128) * 1000; break;
+	case 'P': publish(talk, STR("broadcast"), rest); break;
+	case 'Q': publish(talk, STR("private"), rest); return false;
+	case 'B': publish_many(talk, size); break;
+	case 'W': house_send_max = size * 4; break;
+	case 'M': fire_meter(talk); break;
+	case 'H': raise(SIGHUP); break;
+	case 'D': drain_begin(&talk->house.server, "asked to"); break;
+	default: break;
 	}
-	house_turn(&talk->house);
+	return true;
 }
 
-static const char *const options[] = { "--ring-bytes",
-				       "64K",
-				       "--head-timeout",
-				       "2s",
-				       "--body-timeout",
-				       "2s",
-				       "--idle-timeout",
-				       "3s",
-				       "--stall-timeout",
-				       "3s",
-				       "--heartbeat",
-				       "1s",
-				       "--max-clients",
-				       "3",
-				       "--max-topics",
-				       "4",
-				       "--max-request-memory",
-				       "64K",
-				       "--poll-timeout",
-				       "1s",
-				       "--trusted-proxy",
-				       "unix",
-				       "--max-clients-per-ip",
-				       "1",
-				       NULL };
+static void turn(struct talk *talk)
+{
+	house_turn(&talk->house);
+	if (house_send_max)
+		house_poke(&talk->house);
+	expect_counts(&talk->house.server.hub);
+	expect_log();
+}
+
+/* Everybody reads to the end, and goes. */
+static void finish(struct talk *talk)
+{
+	size_t got = 1;
+
+	house_send_max = 0;
+	house_poke(&talk->house);
+	for (int rounds = 0; got && rounds < ROUNDS_MAX; rounds++) {
+		got = 0;
+		for (int i = 0; i < CLIENTS; i++)
+			got += read_some(talk, i, SIZE_MAX);
+		turn(talk);
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		leave(talk, i);
+		turn(talk);
+		buf_done(&talk->out[i]);
+	}
+}
+
+/* --- the daemon --- */
+
+enum { OPTIONS_MAX = 48 };
+
+/* Set by hand, to be read as lists of options. */
+/* clang-format off */
+static const char *const configurations[][OPTIONS_MAX] = {
+	/* Little of everything. */
+	{ "--ring-bytes", "64K", "--max-clients", "4", "--max-clients-per-ip", "1",
+	  "--max-topics", "4", "--max-request-memory", "64K", "--max-body", "4K",
+	  "--head-timeout", "2s", "--body-timeout", "2s", "--idle-timeout", "3s",
+	  "--stall-timeout", "3s", "--heartbeat", "1s", "--poll-timeout", "1s",
+	  "--trusted-proxy", "10.0.0.9", NULL },
+	/* The Mercure protocol, files, and a log. */
+	{ "--ring-bytes", "64K", "--mercure-anonymous", "--mercure-subscriptions",
+	  "--mercure-publish-origin", "http://b", "--cors-origin", "http://b",
+	  "--root", "static", "--welcome", "", "--heartbeat", "1s", "--access-log",
+	  "--trusted-proxy", "10.0.0.0/8", NULL },
+	/* Only with a token; who lags goes soon. */
+	{ "--ring-bytes", "64K", "--require-token", "--public-stats", "--lag-max", "8K",
+	  "--heartbeat", "1s", "--poll-timeout", "1s", "--drain", "2s", "--access-log",
+	  "--trusted-proxy", "10.0.0.9", NULL },
+};
+/* clang-format on */
+
+enum { CONFIGURATIONS = sizeof(configurations) / sizeof(configurations[0]) };
+
+static void open_house(struct talk *talk, unsigned which)
+{
+	struct hub *hub = &talk->house.server.hub;
+
+	house_ahead_ms = house_step_ms = 0;
+	house_stopped_s = CLOCK_S;
+	house_send_max = 0;
+	house_random = 1;
+	setenv("MERCURE_PUBLISHER_JWT_KEY", "key", 1);
+	setenv("MERCURE_SUBSCRIBER_JWT_KEY", "key", 1);
+	house_open(&talk->house, configurations[which % CONFIGURATIONS]);
+	log_level = LOG_LEVEL_DEBUG;
+	buf_add(&hub->secrets.publish_token, STR("secret"));
+	hub->random = 1;
+}
+
+static void close_house(struct talk *talk)
+{
+	const struct hub *hub = &talk->house.server.hub;
+	uint64_t requests = 0;
+
+	house_expect_idle(&talk->house);
+	for (int route = 0; route < ROUTE_COUNT; route++)
+		for (int i = 0; i < STATS_STATUSES; i++)
+			requests += hub->stats.requests[route][i];
+	EXPECT(talk->answers <= requests);
+	EXPECT(talk->received == hub->stats.sent_bytes ||
+	       (talk->has_lost && talk->received < hub->stats.sent_bytes));
+	house_close(&talk->house);
+	log_level = LOG_LEVEL_ERROR;
+	house_stopped_s = 0;
+	unsetenv("MERCURE_PUBLISHER_JWT_KEY");
+	unsetenv("MERCURE_SUBSCRIBER_JWT_KEY");
+}
 
 int FUZZ_TARGET(conversation)(const uint8_t *bytes, size_t n)
 {
 	struct str rest = { (const char *)bytes, n }, piece;
 	static struct talk talk;
+	unsigned fds;
 
+	if (log_fd < 0)
+		open_log();
+	fds = count_fds();
 	memset(&talk, 0, sizeof(talk));
-	house_ahead_ms = house_step_ms = 0;
-	house_open(&talk.house, options);
-	buf_add(&talk.house.server.hub.secrets.publish_token, STR("secret"));
+	open_house(&talk, fuzz_byte(&rest));
 	for (int i = 0; i < CLIENTS; i++) {
-		buf_init(&talk.out[i], OUTPUT_MAX);
+		buf_init(&talk.out[i], ANSWERS_BYTES_MAX);
 		join(&talk, i);
 	}
-	while (n && str_cut(&rest, '\xff', &piece))
-		if (piece.n)
-			act(&talk, (unsigned char)piece.p[0], str_from(piece, 1));
-	for (int i = 0; i < CLIENTS; i++) {
-		house_turn(&talk.house);
-		leave(&talk, i);
-		buf_done(&talk.out[i]);
+	while (rest.p && str_cut(&rest, '\xff', &piece)) {
+		int i = (int)(fuzz_byte(&piece) % 16 % CLIENTS);
+
+		if (act(&talk, i, (char)fuzz_byte(&piece), piece))
+			turn(&talk);
 	}
-	house_turn(&talk.house);
-	house_expect_idle(&talk.house);
-	house_close(&talk.house);
+	finish(&talk);
+	close_house(&talk);
+	EXPECT(count_fds() == fds);
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 enum { TURNS_MAX = 100000, SLICES_MAX = 64 };
 
-int64_t house_ahead_ms, house_step_ms;
+int64_t house_ahead_ms, house_step_ms, house_stopped_s;
 
 int __real_clock_gettime(clockid_t which, struct timespec *now);
 int __wrap_clock_gettime(clockid_t which, struct timespec *now);
@@ -27,8 +27,11 @@ int __wrap_clock_gettime(clockid_t which, struct timespec *now)
 {
 	int64_t ahead_ms = house_ahead_ms + (which == CLOCK_REALTIME ? house_step_ms : 0);
 	int err = __real_clock_gettime(which, now);
-	int64_t ns = now->tv_nsec + ahead_ms % 1000 * 1000000;
+	int64_t ns;
 
+	if (house_stopped_s)
+		*now = (struct timespec){ .tv_sec = house_stopped_s };
+	ns = now->tv_nsec + ahead_ms % 1000 * 1000000;
 	now->tv_sec += (time_t)(ahead_ms / 1000);
 	if (ns < 0) {
 		now->tv_sec--;
@@ -146,8 +149,14 @@ void house_close(struct house *house)
 
 int house_connect(struct house *house, uint16_t flags, int sndbuf)
 {
-	struct hub *hub = &house->server.hub;
 	struct in6_addr ip = { .s6_addr = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
+
+	return house_connect_from(house, &ip, flags, sndbuf);
+}
+
+int house_connect_from(struct house *house, const struct in6_addr *ip, uint16_t flags, int sndbuf)
+{
+	struct hub *hub = &house->server.hub;
 	int ends[2], err;
 
 	err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends);
@@ -155,7 +164,7 @@ int house_connect(struct house *house, uint16_t flags, int sndbuf)
 	if (sndbuf)
 		setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof(sndbuf));
 	hub->stats.accepts++;
-	err = conn_open(hub, ends[0], &ip, flags);
+	err = conn_open(hub, ends[0], ip, flags);
 	assert(!err);
 	return ends[1];
 }

@@ -22,6 +22,9 @@ struct house {
 /* Milliseconds that both clocks, and the real clock beyond that, are ahead of the machine's. */
 extern int64_t house_ahead_ms, house_step_ms;
 
+/* Where it is not 0, the machine's clocks stand at this second. */
+extern int64_t house_stopped_s;
+
 /*
  * Bytes that the kernel takes of the next sock_send() are a number below this, by house_random; 0 =
  * as many as it likes. It does not tell when it would take more: house_poke() does.
@@ -52,6 +55,9 @@ void house_close(struct house *house);
  * 0 = as it is; the kernel takes some 4 KB at least.
  */
 int house_connect(struct house *house, uint16_t flags, int sndbuf);
+
+/* The same from that address; house_connect()'s clients come from 127.0.0.1. */
+int house_connect_from(struct house *house, const struct in6_addr *ip, uint16_t flags, int sndbuf);
 
 /* Turns, until nothing is left to do at once. */
 void house_turn(struct house *house);
