@@ -109,7 +109,7 @@ check-asan: ## the same, built with AddressSanitizer and UBSan
 	$(MAKE) check BUILD=$(BUILD)/asan SANITIZE=1
 
 check-browser: all ## the tests with browsers and proxies; installs what they need
-	sh tests/need.sh nodejs npm chromium nginx haproxy openssl
+	sh tests/need.sh nodejs npm chromium firefox-esr nginx haproxy openssl
 	SSECASTD=$(BUILD)/ssecastd sh tests/browser/run.sh $(BUILD)/browser
 
 check-mercure: all $(BUILD)/jsoncheck ## the tests with clients of Mercure; installs what they need
