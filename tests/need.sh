@@ -12,7 +12,7 @@ for package in libcriterion-dev pkg-config curl "$@"; do
 	pkg-config | curl | npm) command -v "$package" >/dev/null && continue ;;
 	nodejs) command -v node >/dev/null && continue ;;
 	libcriterion-dev) pkg-config --exists criterion 2>/dev/null && continue ;;
-	*) dpkg -s "$package" >/dev/null 2>&1 && continue ;;
+	*) dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^.i' && continue ;;
 	esac
 	missing="$missing $package"
 done
@@ -33,12 +33,20 @@ if [ "$as_root" = no ] || ! command -v apt-get >/dev/null; then
 fi
 
 echo "Installing what the tests need:$missing"
-# The words of both variables are meant to be split.
+# A machine that has just been started may be installing something itself: wait for that.
+apt() {
+	# The words are meant to be split.
+	# shellcheck disable=SC2086
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
 # shellcheck disable=SC2086
 install() {
-	$as_root env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -q --no-install-recommends $missing
+	apt install -y --no-install-recommends $missing
 }
-# The package lists may be missing or old: fetch them only then.
-# shellcheck disable=SC2086
-install >/dev/null 2>&1 || { $as_root apt-get update -q && install; }
+# The package lists may be missing or old: fetch them only then. A mirror may have a bad moment.
+for pause_s in 0 10 60; do
+	install >/dev/null 2>&1 && exit 0
+	sleep "$pause_s"
+	apt update || true
+done
+install
