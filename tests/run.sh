@@ -7,7 +7,8 @@
 set -eu
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
 reports=$work/reports
 mkdir "$reports" "$work/tmp"
 export TMPDIR="$work/tmp"

@@ -12,7 +12,9 @@ shift
 [ $# -gt 0 ] || set -- "$here"/*.test.js
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+job=
+trap '[ -z "$job" ] || { kill "$job" && wait "$job"; }; exit 1' INT TERM HUP
 export TMPDIR="$work"
 
 mkdir -p "$BROWSER_BUILD"
@@ -25,11 +27,13 @@ fi
 result=0
 for file in "$@"; do
 	# A script that hangs in a browser would keep a test for ever.
-	timeout -k 10 600 node --test "$file" >"$work/log" 2>&1 || {
+	timeout -k 10 600 node --test --test-reporter=tap "$file" >"$work/log" 2>&1 &
+	job=$!
+	wait "$job" || {
 		result=1
 		cat "$work/log"
 	}
-	echo "$(basename "$file"): $(sed -n 's/^[#ℹ] pass //p' "$work/log") passed," \
-		"$(sed -n 's/^[#ℹ] fail //p' "$work/log") failed"
+	echo "$(basename "$file"): $(sed -n 's/^# pass //p' "$work/log") passed," \
+		"$(sed -n 's/^# fail //p' "$work/log") failed"
 done
 exit "$result"

@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 import { Daemon } from "../browser/lib/daemon.js";
@@ -39,7 +40,7 @@ async function hub(t, ...options) {
 
 /* Publishes from PHP: the id. */
 async function publish(daemon, update, { key = KEY, algorithm = "HS256" } = {}) {
-	const { stdout } = await run("php", [new URL("publish.php", import.meta.url).pathname,
+	const { stdout } = await run("php", [fileURLToPath(new URL("publish.php", import.meta.url)),
 		`${daemon.url}${HUB}`, key, algorithm, JSON.stringify(update)]);
 	return stdout;
 }

@@ -10,7 +10,8 @@ here=$(dirname "$0")
 export MERCURE_BUILD="${1:?the folder for what is installed}"
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM HUP
 export TMPDIR="$work"
 
 mkdir -p "$MERCURE_BUILD"
@@ -22,11 +23,11 @@ fi
 
 result=0
 for file in clients json; do
-	node --test "$here/$file.test.js" >"$work/log" 2>&1 || {
+	node --test --test-reporter=tap "$here/$file.test.js" >"$work/log" 2>&1 || {
 		result=1
 		cat "$work/log"
 	}
-	echo "$file.test.js: $(sed -n 's/^[#ℹ] pass //p' "$work/log") passed," \
-		"$(sed -n 's/^[#ℹ] fail //p' "$work/log") failed"
+	echo "$file.test.js: $(sed -n 's/^# pass //p' "$work/log") passed," \
+		"$(sed -n 's/^# fail //p' "$work/log") failed"
 done
 exit "$result"

@@ -250,7 +250,7 @@ check_proxy() {
 	started=()
 	mkdir "$work"
 	trap end_all EXIT
-	trap 'exit 1' INT TERM
+	trap 'exit 1' INT TERM HUP
 	echo secret >"$work/token"
 	port=$(free_port)
 	port_b=$(free_port)
@@ -275,7 +275,7 @@ all=$(mktemp -d)
 pids=()
 # Whatever ends this, nothing is left.
 trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$all"' EXIT
-trap 'exit 1' INT TERM
+trap 'exit 1' INT TERM HUP
 for name in "${@:-nginx haproxy caddy varnish}"; do
 	for one in $name; do
 		(check_proxy "$one" "$all") &
