@@ -428,7 +428,7 @@ uint32_t conns_take_over(struct hub *hub, const struct conns_maps *maps)
 			conns->free = slot;
 			continue;
 		}
-		conn->flags &= (uint16_t) ~(CONN_ON_AGENDA | CONN_DOOMED);
+		conn->flags = (uint16_t)(conn->flags & ~(CONN_ON_AGENDA | CONN_DOOMED));
 		if (!take_over(hub, conn, maps)) {
 			/* Not a subscriber: there is no audience that it could leave. */
 			conn->state = CONN_LINGER;

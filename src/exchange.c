@@ -216,16 +216,14 @@ bool exchange_has_output(const struct exchange *exchange)
 }
 
 /* The order of these is that of the packed form. */
-#define PACKED_BUFS(exchange)                                                                   \
-	{                                                                                       \
-		&(exchange)->in, &(exchange)->cors, &(exchange)->line, &(exchange)->content,    \
-			&(exchange)->form.topics, &(exchange)->form.type, &(exchange)->form.id, \
-			&(exchange)->last_id, &(exchange)->rights                               \
-	}
+#define PACKED_BUFS(exchange)                                                           \
+	&(exchange)->in, &(exchange)->cors, &(exchange)->line, &(exchange)->content,    \
+		&(exchange)->form.topics, &(exchange)->form.type, &(exchange)->form.id, \
+		&(exchange)->last_id, &(exchange)->rights
 
 void exchange_pack(const struct exchange *exchange, struct buf *out)
 {
-	const struct buf *const bufs[] = PACKED_BUFS(exchange);
+	const struct buf *const bufs[] = { PACKED_BUFS(exchange) };
 	struct str unsent = str_from(buf_str(&exchange->out), exchange->out_sent);
 
 	for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++)
@@ -293,7 +291,7 @@ static bool form_is_sound(const struct publish_form *form)
 
 int exchange_unpack(struct exchange *exchange, struct str packed, size_t event_max, int *file_fd)
 {
-	struct buf *const bufs[] = PACKED_BUFS(exchange);
+	struct buf *const bufs[] = { PACKED_BUFS(exchange) };
 	struct unpack in = { .rest = packed };
 	enum feed_format format;
 	int err = 0;

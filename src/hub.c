@@ -23,7 +23,7 @@ void hub_trust(struct hub *hub)
 	const struct config_list *list = &hub->config.trusted_proxy;
 	struct ipnets *trusted = &hub->trusted;
 
-	_Static_assert((int)CONFIG_LIST_MAX <= (int)IPNETS_MAX, "a place for each");
+	_Static_assert((size_t)CONFIG_LIST_MAX <= (size_t)IPNETS_MAX, "a place for each");
 	trusted->count = 0;
 	for (size_t i = 0; i < list->count; i++)
 		trusted->count +=

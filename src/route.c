@@ -62,10 +62,7 @@ static void page(struct hub *hub, struct conn *conn, const struct http_request *
 
 enum { READ = HTTP_GET | HTTP_HEAD, WRITE = HTTP_POST | HTTP_PUT };
 
-#define PATH(literal)                          \
-	{                                      \
-		(literal), sizeof(literal) - 1 \
-	}
+#define PATH(literal) .path = { (literal), sizeof(literal) - 1 }
 
 /* The first that fits; the last one fits everything. */
 static const struct route routes[] = {
