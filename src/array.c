@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CAP = 64 }; /* entries that an array begins with */
+enum {
+	FIRST_CAP = 64, /* entries that a table begins with */
+	FEW = 3,        /* and a list: three of eight bytes are the least that malloc() has */
+};
 
 int array_grow(void *items, uint32_t *cap, uint32_t need, size_t size)
 {
@@ -26,4 +29,27 @@ int array_grow(void *items, uint32_t *cap, uint32_t need, size_t size)
 	*at = grown;
 	*cap = to;
 	return 0;
+}
+
+/* 0 or -ENOMEM, with nothing changed. */
+static int resize(void *items, uint32_t *cap, uint32_t to, size_t size)
+{
+	void **at = items, *moved = realloc(*at, to * size);
+
+	if (!moved)
+		return -ENOMEM;
+	*at = moved;
+	*cap = to;
+	return 0;
+}
+
+int array_make_room(void *items, uint32_t *cap, uint32_t count, size_t size)
+{
+	return count < *cap ? 0 : resize(items, cap, *cap ? *cap * 2 : FEW, size);
+}
+
+void array_give_back(void *items, uint32_t *cap, uint32_t count, size_t size)
+{
+	if (*cap > ARRAY_FEW && count < *cap / ARRAY_LOOSE)
+		(void)!resize(items, cap, *cap / 2, size);
 }

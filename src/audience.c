@@ -272,15 +272,11 @@ void audiences_leave(struct audiences *audiences, uint32_t index)
 
 int audience_add_live(struct audience *audience, int fd, uint32_t slot, uint32_t *place)
 {
-	if (audience->live_count == audience->live_cap) {
-		uint32_t cap = audience->live_cap ? audience->live_cap * 2 : 1;
-		struct place *live = realloc(audience->live, cap * sizeof(*live));
+	int err = array_make_room(&audience->live, &audience->live_cap, audience->live_count,
+				  sizeof(struct place));
 
-		if (!live)
-			return -ENOMEM;
-		audience->live = live;
-		audience->live_cap = cap;
-	}
+	if (err)
+		return err;
 	*place = audience->live_count++;
 	audience->live[*place] = (struct place){ .fd = fd, .slot = slot };
 	return 0;
@@ -288,10 +284,11 @@ int audience_add_live(struct audience *audience, int fd, uint32_t slot, uint32_t
 
 uint32_t audience_remove_live(struct audience *audience, uint32_t place)
 {
-	uint32_t last = audience->live_count - 1;
+	uint32_t last = audience->live_count - 1, moved = audience->live[last].slot;
 
 	assert(place < audience->live_count);
 	audience->live[place] = audience->live[last];
 	audience->live_count = last;
-	return audience->live[place].slot;
+	array_give_back(&audience->live, &audience->live_cap, last, sizeof(struct place));
+	return moved;
 }

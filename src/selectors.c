@@ -160,7 +160,7 @@ const uint32_t *selector_audiences(const struct selector *selector)
 
 static int audiences_add(struct selector *selector, uint32_t audience)
 {
-	uint32_t cap = 0, one, *many = NULL;
+	uint32_t cap = 0, *many = NULL;
 	int err;
 
 	if (selector->audience_count == 0 && selector->audience_cap == 0) {
@@ -169,16 +169,15 @@ static int audiences_add(struct selector *selector, uint32_t audience)
 		return 0;
 	}
 	if (selector->audience_cap == 0) {
-		one = selector->audiences.one;
-		err = array_grow(&many, &cap, 2, sizeof(uint32_t));
+		err = array_make_room(&many, &cap, 1, sizeof(uint32_t));
 		if (err)
 			return err;
-		many[0] = one;
+		many[0] = selector->audiences.one;
 		selector->audiences.many = many;
 		selector->audience_cap = cap;
 	}
-	err = array_grow(&selector->audiences.many, &selector->audience_cap,
-			 selector->audience_count + 1, sizeof(uint32_t));
+	err = array_make_room(&selector->audiences.many, &selector->audience_cap,
+			      selector->audience_count, sizeof(uint32_t));
 	if (!err)
 		selector->audiences.many[selector->audience_count++] = audience;
 	return err;
@@ -208,6 +207,9 @@ void selectors_detach(struct selectors *selectors, uint32_t index, uint32_t audi
 	while (list[at] != audience)
 		at++;
 	list[at] = list[--selector->audience_count];
+	if (selector->audience_cap)
+		array_give_back(&selector->audiences.many, &selector->audience_cap,
+				selector->audience_count, sizeof(uint32_t));
 	if (selector->kind != SELECTOR_EXACT && selector->audience_count == 0)
 		pattern_remove(selectors, index);
 }

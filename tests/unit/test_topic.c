@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "array.h"
 #include "names.h"
 #include "topic.h"
 
@@ -190,4 +191,46 @@ Test(topic, the_array_of_the_living_stays_dense)
 	cr_assert_eq(audience->live[0].fd, 1100);
 	cr_assert_eq(audience_remove_live(audience, 98), 99, "the last one itself");
 	cr_assert_eq(audience->live_count, 98);
+}
+
+/* Who comes with many, leaves, and comes elsewhere must not leave room for many behind each time.
+ */
+Test(topic, lists_become_small_again_when_members_leave)
+{
+	uint32_t first = join("a", NULL, TOPIC_CHUNKED);
+	struct audience *audience = topics_audience(&topics, first);
+	static uint32_t audiences[MANY];
+	const struct selector *shared;
+	uint32_t place;
+
+	for (uint32_t slot = 1; slot <= MANY; slot++)
+		cr_assert_eq(audience_add_live(audience, (int)slot, slot, &place), 0);
+	for (uint32_t left = MANY; left-- > 1;) {
+		audience_remove_live(audience, left / 2);
+		cr_assert(audience->live_cap <= ARRAY_FEW ||
+				  audience->live_cap <= ARRAY_LOOSE * left,
+			  "room for %u, %u there", audience->live_cap, left);
+	}
+	cr_assert_eq(audience->live_count, 1);
+	audience_remove_live(audience, 0);
+	topics_leave(&topics, first);
+
+	for (int i = 0; i < MANY; i++) {
+		char own[32];
+
+		snprintf(own, sizeof(own), "topic-%d", i);
+		audiences[i] = join(own, "shared", TOPIC_CHUNKED);
+	}
+	shared = &topics.audiences.selectors.table[selectors_find(
+		&topics.audiences.selectors, STR("shared"), ring_hash(&ring, STR("shared")))];
+	cr_assert_eq(shared->audience_count, MANY);
+	for (uint32_t left = MANY; left-- > 1;) {
+		topics_leave(&topics, audiences[left]);
+		cr_assert_eq(shared->audience_count, left);
+		cr_assert(shared->audience_cap <= ARRAY_FEW ||
+				  shared->audience_cap <= ARRAY_LOOSE * left,
+			  "room for %u, %u there", shared->audience_cap, left);
+	}
+	cr_assert_eq(selector_audiences(shared)[0], audiences[0]);
+	topics_leave(&topics, audiences[0]);
 }
