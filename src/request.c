@@ -256,14 +256,21 @@ static size_t input_use(struct hub *hub, struct conn *conn, struct str bytes)
 	return total;
 }
 
-/* Unfinished requests hold too much together, and this one has just asked for more. */
-static void give_up(struct hub *hub, struct conn *conn, const struct exchange *exchange)
+/*
+ * Requests hold too much together, and this one has just asked for more: it gives back all that it
+ * has, at once.
+ */
+static void give_up(struct hub *hub, struct conn *conn)
 {
+	struct exchanges *exchanges = &hub->conns.exchanges;
+
 	conn->reason = REASON_NO_MEMORY;
-	if (exchange->status)
-		conn_doom(hub, conn, REASON_NO_MEMORY);
-	else
+	if (takes_input(conn) && !exchange_at(exchanges, conn->exchange)->status)
 		refuse(hub, conn, 503, "There is no memory for this request now.");
+	if (conn->state != CONN_LINGER)
+		conn_doom(hub, conn, REASON_NO_MEMORY);
+	exchange_return(exchanges, conn->exchange);
+	conn->exchange = 0;
 }
 
 /* Without an exchange only a constant can be said, and only as far as the socket takes it. */
@@ -279,16 +286,12 @@ static void refuse_without_memory(struct hub *hub, struct conn *conn)
 	conn_doom(hub, conn, REASON_NO_MEMORY);
 }
 
-/* Bytes have come, or there are some left from before (bytes is empty then). */
-static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
+/* Uses the bytes that have come, behind those that were kept, and keeps what is left. */
+static void input_add(struct hub *hub, struct conn *conn, struct exchange *exchange,
+		      struct str bytes)
 {
-	struct exchange *exchange = conn_exchange(hub, conn);
 	size_t used;
 
-	if (!exchange) {
-		refuse_without_memory(hub, conn);
-		return;
-	}
 	if (exchange->in.n == 0) {
 		used = input_use(hub, conn, bytes);
 		bytes = str_from(bytes, used);
@@ -300,26 +303,41 @@ static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
 	}
 	if (conn->flags & CONN_DOOMED)
 		return;
-	if (conn->state == CONN_STREAM) {
+	if (conn->state == CONN_STREAM)
 		buf_clear(&exchange->in);
-		exchange_count(&hub->conns.exchanges, exchange);
-		stream_pump(hub, conn);
-		return;
-	}
-	if (conn->state != CONN_LINGER)
+	else if (conn->state != CONN_LINGER)
 		buf_add(&exchange->in, bytes);
-	if (exchange->in.err) {
+	if (exchange->in.err)
 		conn_doom(hub, conn, REASON_NO_MEMORY);
+}
+
+/* Bytes have come, or there are some left from before (bytes is empty then). */
+static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
+{
+	struct exchanges *exchanges = &hub->conns.exchanges;
+	struct exchange *exchange = conn_exchange(hub, conn);
+	uint64_t before;
+
+	if (!exchange) {
+		refuse_without_memory(hub, conn);
 		return;
 	}
-	exchange_count(&hub->conns.exchanges, exchange);
-	if (hub->conns.exchanges.bytes > hub->config.requests_bytes_max && takes_input(conn)) {
-		give_up(hub, conn, exchange);
+	before = exchange->counted;
+	input_add(hub, conn, exchange, bytes);
+	if (conn->flags & CONN_DOOMED)
 		return;
-	}
+	exchange_count(exchanges, exchange);
+	if (conn->state == CONN_STREAM)
+		stream_pump(hub, conn);
 	/* Answers do not wait for the rest of the next request. */
-	if (takes_input(conn) && !own_send(hub, conn) && conn->state == CONN_HEAD)
+	else if (takes_input(conn) && !own_send(hub, conn) && conn->state == CONN_HEAD)
 		conn->state = CONN_REPLY;
+	if (conn->flags & CONN_DOOMED)
+		return;
+	conn_release(hub, conn);
+	if (conn->exchange && exchange->counted > before && conn->state != CONN_LINGER &&
+	    exchanges->bytes > hub->config.requests_bytes_max)
+		give_up(hub, conn);
 }
 
 /* The client has shut its end. */

@@ -171,6 +171,43 @@ Test(hostile, unfinished_heads_hold_no_more_memory_than_is_allowed)
 	daemon_stop(&d);
 }
 
+/* Each has a little of a request there; then all ask for much at once, and read nothing of it. */
+Test(hostile, unread_answers_hold_no_more_memory_than_is_allowed)
+{
+	enum { CLIENTS = 60, REQUESTS = 500 };
+	static const char request_text[] = "GET /nothing HTTP/1.1\r\n" HOST END;
+	struct client clients[CLIENTS];
+	struct daemon d;
+	struct buf many;
+	double most = 0;
+
+	buf_init(&many, 1 << 20);
+	for (int i = 0; i < REQUESTS; i++)
+		buf_add(&many, STR(request_text));
+	daemon_begin(&d, OPTIONS("--max-request-memory", "512K", "--sndbuf", "8K"));
+	for (int i = 0; i < CLIENTS; i++) {
+		client_open_tiny(&clients[i], &d);
+		client_send(&clients[i], STR("GET /"));
+	}
+	metric_wait(&d, "ssecast_request_bytes", CLIENTS * 1000);
+	for (int i = 0; i < CLIENTS; i++) {
+		double held;
+
+		client_try_send(&clients[i], str_from(buf_str(&many), sizeof("GET /") - 1));
+		held = metric(&d, "ssecast_request_bytes");
+		/* And what asking takes. */
+		cr_assert(held <= (512 + 4) * 1024, "%.0f", held);
+		most = held > most ? held : most;
+	}
+	metric_wait(&d, "ssecast_disconnects_total{reason=\"no_memory\"}", CLIENTS / 2);
+	cr_expect(most > 256 * 1024, "%.0f", most);
+	for (int i = 0; i < CLIENTS; i++)
+		client_close(&clients[i]);
+	metric_wait_down(&d, "ssecast_request_bytes", 64 * 1024);
+	buf_done(&many);
+	daemon_stop(&d);
+}
+
 enum { PIPELINED = 5000 };
 
 Test(hostile, thousands_of_pipelined_requests_are_all_answered_in_turn)

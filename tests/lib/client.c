@@ -53,6 +53,11 @@ void client_open_narrow(struct client *c, const struct daemon *d)
 	open_tcp(c, d->port, NARROW_BYTES);
 }
 
+void client_open_tiny(struct client *c, const struct daemon *d)
+{
+	open_tcp(c, d->port, 1);
+}
+
 void client_open(struct client *c, const struct daemon *d)
 {
 	client_open_port(c, d->port);
