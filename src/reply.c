@@ -9,23 +9,32 @@
 #include "httpvalue.h"
 #include "log.h"
 
-enum { SENTENCE_MAX = 1024 };
+enum {
+	SENTENCE_MAX = 1024,
+	REQUEST_MAX =
+		900, /* of a request in the access log, escaped: who and status need room, too */
+};
 
 static struct exchange *exchange_of(struct hub *hub, struct conn *conn)
 {
 	return exchange_at(&hub->conns.exchanges, conn->exchange);
 }
 
-/* `192.0.2.7 "GET /sse HTTP/1.1" 200`; the log escapes what a client may have put there. */
+/*
+ * `192.0.2.7 "GET /sse HTTP/1.1" 200`. A target that is too long for a line is cut, so that it
+ * cannot push out the status; the log would escape no more than is escaped here.
+ */
 static void access_log(struct hub *hub, const struct conn *conn, const struct exchange *exchange)
 {
+	char line[REQUEST_MAX];
 	struct buf who;
 
 	if (!hub->config.access_log)
 		return;
 	buf_init(&who, 64);
 	conn_name(hub, conn, &who);
-	log_info("%.*s \"%.*s\" %d", STR_ARG(buf_str(&who)), STR_ARG(buf_str(&exchange->line)),
+	log_info("%.*s \"%.*s\" %d", STR_ARG(buf_str(&who)),
+		 (int)log_escape(line, sizeof(line), buf_str(&exchange->line)), line,
 		 exchange->status);
 	buf_done(&who);
 }
