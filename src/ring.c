@@ -29,6 +29,8 @@ enum {
 
 #define DATA_MAX  ((uint64_t)1 << 40)
 #define NO_RECORD UINT64_MAX
+/* Numbers, positions and ids from there on are damage: no ring lives to see them. */
+#define GROWN_MAX ((uint64_t)1 << 62)
 
 static const char MAGIC[8] = { 's', 's', 'e', 'r', 'i', 'n', 'g', '1' };
 
@@ -168,7 +170,9 @@ static bool has_order(const struct ring_header *header)
 	       header->next - header->first <= header->slots && header->tail <= header->head &&
 	       header->head - header->tail <= header->data_size &&
 	       header->names_tail <= header->names_head &&
-	       header->names_head - header->names_tail <= header->names_size;
+	       header->names_head - header->names_tail <= header->names_size &&
+	       header->next < GROWN_MAX && header->head < GROWN_MAX &&
+	       header->names_head < GROWN_MAX && header->last.ms < GROWN_MAX;
 }
 
 int ring_adopt(struct ring *ring, int fd)
@@ -490,6 +494,7 @@ int ring_repair(struct ring *ring)
 {
 	struct ring_header *header = ring->header;
 	uint64_t first = header->first, next = header->next;
+	struct eventid newest = header->floor;
 	uint64_t pos, names_pos;
 
 	if (first == next) {
@@ -504,15 +509,18 @@ int ring_repair(struct ring *ring)
 	for (uint64_t n = first; n < next; n++) {
 		const struct record *record = slot_of(ring, n);
 
-		if (!is_sound(ring, n, pos, names_pos))
+		/* The first may be the floor: a death in the middle of its eviction. */
+		if (!is_sound(ring, n, pos, names_pos) ||
+		    eventid_cmp(record->id, newest) < (n > first))
 			return -EBADMSG;
+		newest = record->id;
 		pos += record->len;
 		names_pos += record->names_len;
 		if (record->flags & RECORD_OWN_ID)
 			*bucket_of(ring, ring_id_text(ring, record)) = n;
-		if (eventid_cmp(header->last, record->id) < 0)
-			header->last = record->id;
 	}
+	if (eventid_cmp(header->last, newest) < 0)
+		header->last = newest;
 	header->head = pos;
 	header->names_head = names_pos;
 	return has_order(header) ? 0 : -EBADMSG;

@@ -1,80 +1,136 @@
 /*
- * The ring of an earlier process, damaged: it is refused, or repaired to one whose invariants hold.
+ * The ring of an earlier process, damaged: it is refused, or repaired to one whose invariants hold,
+ * and which can be gone on with.
  *
- * The input is a list of patches, 12 bytes each: where in the header, the index or the buckets, and
- * the eight bytes that are written there.
+ * The first bytes say what the earlier process has put in, and whether the damage is sealed with
+ * correct checksums, as an attacker would. Then come patches, 4 bytes each: where and how, which,
+ * what of it, and by how much; some take the 8 bytes behind.
  */
-#include "fuzz.h"
+#include "damage.h"
+#include "ringing.h"
 
 #include <unistd.h>
 
-#include "ring.h"
+enum { NOW_MS = 2000, PUTS_MAX = 60, HEADER_FIELDS = 20, RECORD_FIELDS = 8, MORE = 80 };
 
-enum { EVENTS = 40, PATCH_BYTES = 12, TABLES_BYTES = 4096 + 1024 * 64 + 1024 * 8 };
+static const char filler[3000] = { 'x' };
 
-static void fill(struct ring *ring)
+/* Events of many shapes; the last ones are not flushed. */
+static void fill(struct ring *ring, unsigned count, unsigned shape, unsigned unflushed)
 {
-	static const char filler[3000] = { 'x' };
-	struct str topic = STR("a");
-	struct event event = { .topics = &topic, .topic_count = 1, .retry_ms = SSE_NO_RETRY };
+	struct str topics[2] = { STR("a"), STR("bb") };
 	uint64_t number;
 
-	for (int i = 0; i < EVENTS; i++) {
-		event.data = (struct str){ filler, i % 2 ? 1 : 0 };
-		event.id = i % 3 ? STR("") : STR("own");
-		EXPECT(ring_append(ring, &event, 2000, &number) == 0);
-		if (i < EVENTS - 2)
+	for (unsigned i = 0; i < count; i++) {
+		unsigned kind = shape >> i % 4;
+		struct event event = { .topics = topics,
+				       .topic_count = 1 + (kind & 1),
+				       .data = { filler, kind & 2 ? sizeof(filler) : i % 2 },
+				       .id = kind & 4 ? STR("own") : STR(""),
+				       .retry_ms = SSE_NO_RETRY,
+				       .is_private = kind & 8 };
+
+		EXPECT(ring_append(ring, &event, NOW_MS + i, &number) == 0);
+		if (i + unflushed < count)
 			ring_flushed(ring);
 	}
 }
 
-static void patch(int fd, struct str in)
+/* The eight bytes that a patch is for. */
+static char *place_of(const struct ring *ring, unsigned where, unsigned which, unsigned what)
 {
-	for (; in.n >= PATCH_BYTES; in = str_from(in, PATCH_BYTES)) {
-		uint32_t at;
+	/* As it was: the header may be damaged already. */
+	uint64_t record = which % PUTS_MAX;
 
-		memcpy(&at, in.p, sizeof(at));
-		EXPECT(pwrite(fd, in.p + sizeof(at), 8, at % TABLES_BYTES / 8 * 8) == 8);
+	switch (where % 8) {
+	case 0:
+	case 1: return (char *)ring->header + (size_t)(which % HEADER_FIELDS) * 8;
+	case 2:
+	case 3:
+	case 4: return (char *)&ring->index[record] + (size_t)(what % RECORD_FIELDS) * 8;
+	case 5: return (char *)&ring->buckets[which * 4 + what % 4];
+	case 6: return ring->names + which * 2;
+	default: return ring->data + which * 64 + what % 64;
 	}
 }
 
-/* Everything that is there can be read, and the ring goes on. */
+static void patch(const struct ring *ring, struct str in)
+{
+	while (in.n >= 4) {
+		unsigned where = fuzz_byte(&in), which = fuzz_byte(&in), what = fuzz_byte(&in);
+		char *place = place_of(ring, where, which, what);
+
+		damage_number(place, where / 8, fuzz_byte(&in), &in);
+	}
+}
+
+/* Makes the checksums right, where what they are over lies in the ring. */
+static void seal(const struct ring *ring, struct ring_header was, const uint64_t key[2])
+{
+	for (uint64_t n = was.first; n < was.next; n++) {
+		struct record *record = &ring->index[n & (was.slots - 1)];
+		struct str names = { ring->names + record->names_pos % was.names_size,
+				     record->names_len };
+		struct str frame = { ring->data + record->pos % was.data_size, record->len };
+		uint64_t sum;
+
+		if (names.n > was.names_size || frame.n > was.data_size)
+			continue;
+		record->sum = 0;
+		sum = str_hash((struct str){ (const char *)record, sizeof(*record) }, key) ^
+		      str_hash(names, key) << 1 ^ str_hash(frame, key) << 2;
+		record->sum = (uint32_t)sum;
+	}
+}
+
+/* Everything that is there can be read, and the ring goes on until all of it is gone. */
 static void expect_usable(struct ring *ring)
 {
-	const struct ring_header *header = ring->header;
-	uint64_t found;
+	uint64_t found, count = ring->header->next - ring->header->first;
 
-	EXPECT(header->first <= header->flushed && header->flushed <= header->next);
-	for (uint64_t n = header->first; n < header->next; n++) {
-		const struct record *record = ring_record(ring, n);
-		struct str topic, frame = ring_frame(ring, record);
-		volatile unsigned sum = 0;
-
-		for (uint32_t at = 0; ring_next_topic(ring, record, &at, &topic);)
-			EXPECT(topic.n > 0);
-		for (size_t i = 0; i < frame.n; i++)
-			sum += (unsigned char)frame.p[i];
-		EXPECT(ring_id_text(ring, record).n <= frame.n);
-	}
-	ring_find_own_id(ring, STR("own"), &found);
-	ring_after(ring, (struct eventid){ 1999, 0 });
+	ringing_header(ring);
+	ringing_records(ring);
+	if (ring_find_own_id(ring, STR("own"), &found))
+		EXPECT(str_eq(ring_id_text(ring, ring_record(ring, found)), STR("own")));
+	ring_after(ring, (struct eventid){ NOW_MS - 1, 0 });
 	ring_flushed(ring);
+	ring_lag(ring, ring->header->first);
+	for (unsigned i = 0; i < count + MORE; i++) {
+		struct str topic = STR("a");
+		struct event event = { .topics = &topic,
+				       .topic_count = 1,
+				       .data = { filler, sizeof(filler) },
+				       .id = STR("own"),
+				       .retry_ms = SSE_NO_RETRY };
+
+		EXPECT(ring_append(ring, &event, NOW_MS, &found) == 0);
+		ring_flushed(ring);
+	}
+	ringing_header(ring);
+	ringing_records(ring);
 }
 
 int FUZZ_TARGET(adopt)(const uint8_t *bytes, size_t n)
 {
+	struct str in = { (const char *)bytes, n };
+	unsigned count = fuzz_byte(&in) % PUTS_MAX, shape = fuzz_byte(&in), last = fuzz_byte(&in);
+	struct ring_header was;
 	struct ring old, ring;
-	int fd;
+	int err;
 
-	EXPECT(ring_init(&old, RING_BYTES_MIN, 1000) == 0);
-	fill(&old);
-	fd = dup(old.fd);
-	ring_done(&old);
-	patch(fd, (struct str){ (const char *)bytes, n });
-	if (ring_adopt(&ring, fd))
-		return 0;
-	if (ring_repair(&ring) == 0)
+	EXPECT(ring_init(&old, RING_BYTES_MIN, NOW_MS) == 0);
+	fill(&old, count, shape, last % 8);
+	was = *old.header;
+	patch(&old, in);
+	if (last & 8)
+		seal(&old, was, old.header->hash_key);
+	err = ring_adopt(&ring, dup(old.fd));
+	if (!err && ring_repair(&ring) == 0)
 		expect_usable(&ring);
-	ring_done(&ring);
+	if (!err)
+		ring_done(&ring);
+	/* Its sizes are what it is unmapped by. */
+	*old.header = was;
+	ring_done(&old);
 	return 0;
 }
