@@ -21,6 +21,7 @@
 #include "../unit/house.h"
 #include "answers.h"
 #include "broadcast.h"
+#include "counting.h"
 
 enum {
 	CLIENTS = 6,
@@ -52,42 +53,6 @@ struct talk {
 };
 
 /* --- what must be true --- */
-
-/* What the daemon counts as it goes is what there is. */
-static void expect_counts(const struct hub *hub)
-{
-	uint32_t count = 0, refused = 0, streams = 0, live = 0, members = 0, places = 0;
-	uint64_t bytes = 0;
-
-	for (uint32_t slot = 1; slot < hub->conns.high; slot++) {
-		const struct conn *conn = conns_at(&hub->conns, slot);
-		bool is_stream = conn->state == CONN_STREAM || conn->state == CONN_POLL;
-
-		if (conn->state == CONN_FREE)
-			continue;
-		count++;
-		refused += !!(conn->flags & CONN_OVER_LIMIT);
-		streams += is_stream;
-		live += !!(conn->flags & CONN_LIVE);
-		EXPECT(is_stream == (conn->audience != 0));
-		EXPECT(is_stream || !(conn->flags & CONN_LIVE));
-		if (conn->exchange)
-			bytes += exchange_at(&hub->conns.exchanges, conn->exchange)->counted;
-	}
-	for (uint32_t i = 1; i < hub->topics.audiences.count; i++) {
-		const struct audience *audience = &hub->topics.audiences.table[i];
-
-		if (!audience->selectors)
-			continue;
-		members += audience->members;
-		places += audience->live_count;
-	}
-	EXPECT(count == hub->conns.count && refused == hub->conns.refused);
-	EXPECT(streams == hub->conns.streams && streams == members);
-	EXPECT(live == hub->conns.live && live == places);
-	EXPECT(bytes == hub->conns.exchanges.bytes);
-	EXPECT(hub->stats.events == hub->ring.header->next);
-}
 
 static unsigned count_fds(void)
 {
@@ -269,10 +234,13 @@ static bool act(struct talk *talk, int i, char what, struct str rest)
 
 static void turn(struct talk *talk)
 {
+	const struct hub *hub = &talk->house.server.hub;
+
 	house_turn(&talk->house);
 	if (house_send_max)
 		house_poke(&talk->house);
-	expect_counts(&talk->house.server.hub);
+	counting_check(hub);
+	EXPECT(hub->stats.events == hub->ring.header->next);
 	expect_log();
 }
 
