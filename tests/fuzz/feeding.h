@@ -1,6 +1,7 @@
 /*
  * feeding: what the two targets of the feed share: the events of a flow do not depend on the pieces
- * in which it comes, and each event that may be published survives the wire.
+ * in which it comes, nor on upgrades between them, and each event that may be published survives
+ * the wire.
  */
 #ifndef FEEDING_H
 #define FEEDING_H
@@ -47,31 +48,56 @@ static inline void feeding_wire(const struct event *event)
 	free(frame);
 }
 
-static inline const char *feeding_take(void *context, const struct event *event)
+static inline void feeding_event(struct feeding *seen, const struct event *event)
 {
-	struct feeding *seen = context;
-
 	seen->events++;
-	EXPECT(event->topic_count > 0 && event->topic_count <= SSE_TOPICS_MAX);
 	for (size_t i = 0; i < event->topic_count; i++)
 		feeding_note(seen, event->topics[i]);
 	feeding_note(seen, event->type);
 	feeding_note(seen, event->id);
 	feeding_note(seen, event->data);
 	feeding_note(seen, (struct str){ (const char *)&event->retry_ms, sizeof(uint64_t) });
+}
+
+static inline const char *feeding_take(void *context, const struct event *event)
+{
+	EXPECT(event->topic_count > 0 && event->topic_count <= SSE_TOPICS_MAX);
+	feeding_event(context, event);
 	if (!sse_check(event))
 		feeding_wire(event);
 	return NULL;
 }
 
-static inline int feeding_run(enum feed_format format, struct str in, size_t step,
+static inline void feeding_begin(struct feed *feed, enum feed_format format, struct feeding *seen)
+{
+	feed_init(feed, format, STR("broadcast"), FEEDING_EVENT_MAX, feeding_take, seen);
+}
+
+/* Another process goes on with the feed. */
+static inline void feeding_cross(struct feed *feed, struct feeding *seen)
+{
+	enum feed_format format = feed->format;
+	struct unpack in;
+	struct buf packed;
+
+	buf_init(&packed, 1 << 20);
+	feed_pack(feed, &packed);
+	feed_done(feed);
+	feeding_begin(feed, format, seen);
+	in = (struct unpack){ .rest = buf_str(&packed) };
+	EXPECT(feed_unpack(feed, &in) == 0 && in.rest.n == 0);
+	buf_done(&packed);
+}
+
+/* In pieces of step bytes, with an upgrade after each, or not. */
+static inline int feeding_run(enum feed_format format, struct str in, size_t step, bool crosses,
 			      struct feeding *seen, uint64_t *line)
 {
 	struct feed feed;
 	int err = 0;
 
 	*seen = (struct feeding){ 0 };
-	feed_init(&feed, format, STR("broadcast"), FEEDING_EVENT_MAX, feeding_take, seen);
+	feeding_begin(&feed, format, seen);
 	while (!err && in.n) {
 		struct str piece = { in.p, in.n < step ? in.n : step };
 		char *copy = fuzz_copy(piece);
@@ -79,6 +105,8 @@ static inline int feeding_run(enum feed_format format, struct str in, size_t ste
 		err = feed_push(&feed, (struct str){ copy, piece.n });
 		free(copy);
 		in = str_from(in, piece.n);
+		if (crosses && !err)
+			feeding_cross(&feed, seen);
 	}
 	if (!err)
 		err = feed_end(&feed);
@@ -88,18 +116,26 @@ static inline int feeding_run(enum feed_format format, struct str in, size_t ste
 	return err;
 }
 
+/* What another reader has found must be what the feed finds, as far as the feed went. */
+typedef void feeding_reader(struct str in, unsigned events_max, struct feeding *seen);
+
 /* The first byte is the size of the pieces of the second run. */
-static inline void feeding_check(enum feed_format format, const uint8_t *bytes, size_t n)
+static inline void feeding_check(enum feed_format format, const uint8_t *bytes, size_t n,
+				 feeding_reader *reader)
 {
 	struct str in = { (const char *)bytes, n };
-	size_t step = fuzz_byte(&in) % 16 + 1;
-	struct feeding whole, pieces;
+	unsigned how = fuzz_byte(&in);
+	struct feeding whole, pieces, read = { 0 };
 	uint64_t line, other_line;
-	int err = feeding_run(format, in, in.n + 1, &whole, &line);
+	int err = feeding_run(format, in, in.n + 1, false, &whole, &line);
 
-	EXPECT(err == feeding_run(format, in, step, &pieces, &other_line));
+	EXPECT(err == feeding_run(format, in, how % 16 + 1, how & 16, &pieces, &other_line));
 	EXPECT(line == other_line);
 	EXPECT(whole.events == pieces.events && whole.digest == pieces.digest);
+	if (!reader)
+		return;
+	reader(in, err ? whole.events : UINT32_MAX, &read);
+	EXPECT(whole.events == read.events && whole.digest == read.digest);
 }
 
 #endif

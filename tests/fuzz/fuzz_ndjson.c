@@ -41,7 +41,7 @@ int FUZZ_TARGET(ndjson)(const uint8_t *bytes, size_t n)
 	struct str in = { (const char *)bytes, n }, value;
 	char *copy = fuzz_copy(in);
 
-	feeding_check(FEED_NDJSON, bytes, n);
+	feeding_check(FEED_NDJSON, bytes, n, NULL);
 	in.p = copy;
 	in = str_from(in, 1);
 	if (json_check(in, &value) == 0)
