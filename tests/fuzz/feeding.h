@@ -24,6 +24,17 @@ static inline void feeding_note(struct feeding *seen, struct str s)
 	seen->digest = str_hash(s, key);
 }
 
+/* Data as it arrives: its line ends are LF. */
+static inline void feeding_lines(struct str data, struct buf *out)
+{
+	for (size_t i = 0; i < data.n; i++) {
+		bool is_second = i > 0 && data.p[i] == '\n' && data.p[i - 1] == '\r';
+
+		if (!is_second)
+			buf_add_char(out, data.p[i] == '\r' ? '\n' : data.p[i]);
+	}
+}
+
 /* The event as a frame, and read back. */
 static inline void feeding_wire(const struct event *event)
 {
@@ -31,7 +42,7 @@ static inline void feeding_wire(const struct event *event)
 	size_t bound = sse_frame_bound(event, id.n), len, head;
 	char *frame = malloc(bound);
 	struct sse_parsed parsed;
-	struct buf data;
+	struct buf data, lines;
 
 	EXPECT(frame);
 	len = sse_write_frame(frame, event, id, &head);
@@ -41,9 +52,10 @@ static inline void feeding_wire(const struct event *event)
 	EXPECT(sse_read_frame((struct str){ frame + head, len - head - 2 }, &parsed, &data) == 0);
 	EXPECT(str_eq(parsed.id, id) && str_eq(parsed.type, event->type));
 	EXPECT(parsed.retry_ms == event->retry_ms);
-	EXPECT(data.n <= event->data.n);
-	EXPECT(str_find(buf_str(&data), '\r') == data.n);
-	EXPECT(str_find(event->data, '\r') < event->data.n || str_eq(buf_str(&data), event->data));
+	buf_init(&lines, 1 << 20);
+	feeding_lines(event->data, &lines);
+	EXPECT(str_eq(buf_str(&data), buf_str(&lines)));
+	buf_done(&lines);
 	buf_done(&data);
 	free(frame);
 }

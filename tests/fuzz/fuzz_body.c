@@ -37,20 +37,42 @@ static int read_body(struct str in, size_t step, const struct http_request *requ
 	return done;
 }
 
-/* Reads a body that is whole and well-formed. */
+/* A size line of that many bytes at the most: hexadecimal digits first. */
+static size_t read_size(struct str *in)
+{
+	struct str line = { in->p, str_find(*in, '\n') };
+	size_t n = 0, digits = 0;
+
+	EXPECT(line.n < in->n && line.n < HTTP_CHUNK_LINE_MAX && line.p[line.n - 1] == '\r');
+	while (strchr("0123456789abcdefABCDEF", line.p[digits])) {
+		EXPECT(n <= SIZE_MAX >> 4);
+		n = n << 4 | (size_t)strtoul((char[]){ line.p[digits++], '\0' }, NULL, 16);
+	}
+	EXPECT(digits > 0);
+	*in = str_from(*in, line.n + 1);
+	return n;
+}
+
+/* Reads a body that was accepted. */
 static void read_plain(struct str in, struct buf *out)
 {
-	char *end;
 	size_t n;
 
-	while ((n = strtoul(in.p, &end, 16)) > 0) {
-		in = str_from(in, str_find(in, '\n') + 1);
-		EXPECT(in.n > n + 1 && memcmp(in.p + n, "\r\n", 2) == 0);
+	while ((n = read_size(&in)) > 0) {
+		EXPECT(n < in.n && in.n - n >= 2 && memcmp(in.p + n, "\r\n", 2) == 0);
 		buf_add(out, (struct str){ in.p, n });
 		in = str_from(in, n + 2);
 	}
-	/* The last chunk and the trailers: lines, and an empty one at the end. */
-	EXPECT(in.n >= 5 && memcmp(in.p + in.n - 4, "\r\n\r\n", 4) == 0);
+	/* Trailers: lines with a colon, and an empty one at the end. */
+	EXPECT(in.n <= HTTP_TRAILERS_MAX);
+	while (!str_starts(in, STR("\r\n"))) {
+		struct str line = { in.p, str_find(in, '\n') };
+
+		EXPECT(line.n < in.n && line.n > 1 && line.p[line.n - 1] == '\r');
+		EXPECT(str_find(line, ':') < line.n && str_find(line, ':') > 0);
+		in = str_from(in, line.n + 1);
+	}
+	EXPECT(in.n == 2);
 }
 
 /* One reading from end to end, and one in pieces of step bytes. */
