@@ -41,6 +41,7 @@ struct exchange {
 	int file_fd;        /* after out: a file, owned; -1 = none */
 	off_t file_at;      /* offset of the next byte */
 	uint64_t file_left; /* bytes */
+	uint64_t file_held; /* bytes of memory that the file is; 0 for one on a disk */
 
 	int status;      /* of the response; 0 = none yet */
 	uint8_t route;   /* enum stats_route */

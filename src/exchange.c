@@ -140,7 +140,7 @@ void exchange_next(struct exchange *exchange)
 	if (exchange->file_fd >= 0)
 		close(exchange->file_fd);
 	exchange->file_fd = -1;
-	exchange->file_left = 0;
+	exchange->file_left = exchange->file_held = 0;
 	exchange->blob = (struct str){ NULL, 0 };
 	exchange->status = 0;
 	exchange->sink = SINK_NONE;
@@ -188,7 +188,7 @@ struct exchange *exchange_at(const struct exchanges *exchanges, uint32_t index)
 void exchange_count(struct exchanges *exchanges, struct exchange *exchange)
 {
 	struct buf *buffers[BUFFERS];
-	uint64_t bytes = sizeof(*exchange);
+	uint64_t bytes = sizeof(*exchange) + exchange->file_held;
 
 	buffers_of(exchange, buffers);
 	for (size_t i = 0; i < BUFFERS; i++)

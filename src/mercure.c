@@ -283,7 +283,7 @@ static int send_as_file(struct exchange *exchange, struct str bytes)
 		return -errno;
 	exchange->file_fd = fd;
 	exchange->file_at = 0;
-	exchange->file_left = bytes.n;
+	exchange->file_left = exchange->file_held = bytes.n;
 	while (bytes.n && (n = write(fd, bytes.p, bytes.n)) > 0)
 		bytes = str_from(bytes, (size_t)n);
 	return bytes.n ? -errno : 0;
@@ -317,6 +317,15 @@ static void list_reply(struct hub *hub, struct conn *conn, const struct http_req
 	buf_done(&etag);
 }
 
+/* What a list may take: for a moment it lies in memory twice. */
+static size_t list_bytes_max(const struct hub *hub)
+{
+	uint64_t held = hub->conns.exchanges.bytes, max = hub->config.requests_bytes_max;
+	uint64_t room = held < max ? (max - held) / 2 : 0;
+
+	return room < LIST_BYTES_MAX ? (size_t)room : LIST_BYTES_MAX;
+}
+
 static void open_list(struct hub *hub, struct conn *conn, const struct http_request *request,
 		      struct str rest)
 {
@@ -325,7 +334,7 @@ static void open_list(struct hub *hub, struct conn *conn, const struct http_requ
 
 	buf_init(&selector, HTTP_URI_MAX);
 	buf_init(&subscriber, HTTP_URI_MAX);
-	buf_init(&list, LIST_BYTES_MAX);
+	buf_init(&list, list_bytes_max(hub));
 	if (path_read(rest, &selector, &subscriber))
 		count = list_write(hub, request, &selector, &subscriber, &list);
 	if (list.err)

@@ -207,6 +207,50 @@ Test(mercure_presence, long_lists)
 	daemon_stop(&d);
 }
 
+Test(mercure_presence, lists_that_nobody_reads_hold_no_more_memory_than_is_allowed)
+{
+	enum { STREAMS = 40, TOPICS = 100, ASKING = 20, MAX = 6 << 20 };
+	struct token watcher = watcher_token(), token = token_for("", "");
+	struct client asking[ASKING];
+	struct reader s[STREAMS];
+	struct response r;
+	struct daemon d;
+	struct buf query;
+	double most = 0;
+
+	hub_begin(&d, OPTIONS("--mercure-subscriptions", "--max-request-memory", "6M", "--sndbuf",
+			      "8K"));
+	buf_init(&query, 4000);
+	for (int i = 0; i < TOPICS; i++)
+		buf_addf(&query, "%ctopic=topic-%d", i ? '&' : '?', i);
+	buf_add_char(&query, '\0');
+	for (int i = 0; i < STREAMS; i++)
+		subscribe(&s[i], &d, query.p, &token);
+	for (int i = 0; i < ASKING; i++) {
+		double held;
+
+		client_open_tiny(&asking[i], &d);
+		client_sendf(&asking[i], "GET " HUB "/subscriptions HTTP/1.1\r\nHost: a\r\n%s\r\n",
+			     bearer(&watcher));
+		client_need(&asking[i], 15);
+		held = metric(&d, "ssecast_request_bytes");
+		cr_assert(held <= MAX, "%.0f", held);
+		most = held > most ? held : most;
+	}
+	cr_expect(most > MAX / 2, "%.0f", most);
+	cr_expect(list(&d, &r, "", bearer(&watcher)) == 503);
+	response_done(&r);
+	for (int i = 0; i < ASKING; i++)
+		client_close(&asking[i]);
+	metric_wait_down(&d, "ssecast_request_bytes", 64 * 1024);
+	cr_expect(list(&d, &r, "", bearer(&watcher)) == 200);
+	response_done(&r);
+	for (int i = 0; i < STREAMS; i++)
+		reader_close(&s[i]);
+	buf_done(&query);
+	daemon_stop(&d);
+}
+
 Test(mercure_presence, is_off_until_asked_for)
 {
 	struct token watcher = token_for("", "\"*\"");
