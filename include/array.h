@@ -14,12 +14,15 @@
  */
 int array_grow(void *items, uint32_t *cap, uint32_t need, size_t size);
 
+/* The bytes that it then has. */
+uint64_t array_bytes(uint64_t need, size_t size);
+
 /*
  * A list of count members gets room for one more, which may move it: 0, or -ENOMEM with nothing
  * changed. After some have gone it is made smaller, where it can: so it never has room for more
  * than ARRAY_LOOSE times its members, and for ARRAY_FEW where there are fewer.
  */
-enum { ARRAY_LOOSE = 4, ARRAY_FEW = 12 };
+enum { ARRAY_LOOSE = 4, ARRAY_FEW = 6 };
 int array_make_room(void *items, uint32_t *cap, uint32_t count, size_t size);
 void array_give_back(void *items, uint32_t *cap, uint32_t count, size_t size);
 

@@ -103,10 +103,11 @@ void exchange_count(struct exchanges *exchanges, struct exchange *exchange);
 
 /*
  * The most that one exchange can take, where a body (or a line of it) has body_bytes_max at the
- * most; and what is kept for the next borrowers.
+ * most; and what there is beside the exchanges themselves when so many are borrowed: their table,
+ * and what is kept for the next borrowers.
  */
 uint64_t exchange_bytes_max(uint64_t body_bytes_max);
-uint64_t exchanges_spare_bytes(void);
+uint64_t exchanges_bytes(uint64_t borrowed);
 
 /* Whether bytes of it wait to be sent. */
 bool exchange_has_output(const struct exchange *exchange);

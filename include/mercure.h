@@ -10,6 +10,8 @@
 
 #include "hub.h"
 
+enum { MERCURE_SELECTOR_MAX = 1024 }; /* bytes: topics that tell of subscriptions are long */
+
 /* GET subscribes, POST publishes. rest is empty. */
 void mercure_open(struct hub *hub, struct conn *conn, const struct http_request *request,
 		  struct str rest);

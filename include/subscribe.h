@@ -8,6 +8,8 @@
 #include "grant.h"
 #include "hub.h"
 
+enum { SUBSCRIBE_TOPICS_MAX = 64 }; /* of one stream */
+
 /* Whether a request for a stream is for one answer instead. */
 bool subscribe_is_poll(const struct http_request *request);
 

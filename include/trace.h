@@ -77,6 +77,9 @@ struct trace {
 /* An empty trace for so many slots: 0 or -errno. */
 int trace_init(struct trace *trace, uint32_t slots);
 
+/* Bytes of memory that it takes when all slots are in use, with terms of so many bytes each. */
+uint64_t trace_bytes(uint64_t slots, uint64_t terms_bytes);
+
 /* That of an earlier process; takes fd, also when it fails. 0, -EINVAL or -errno. */
 int trace_adopt(struct trace *trace, int fd);
 void trace_done(struct trace *trace);

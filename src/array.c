@@ -31,6 +31,15 @@ int array_grow(void *items, uint32_t *cap, uint32_t need, size_t size)
 	return 0;
 }
 
+uint64_t array_bytes(uint64_t need, size_t size)
+{
+	uint64_t cap = FIRST_CAP;
+
+	while (cap < need)
+		cap *= 2;
+	return cap * size;
+}
+
 /* 0 or -ENOMEM, with nothing changed. */
 static int resize(void *items, uint32_t *cap, uint32_t to, size_t size)
 {

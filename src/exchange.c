@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "stats.h"
 
 enum {
@@ -26,7 +27,7 @@ void exchanges_init(struct exchanges *exchanges)
 	*exchanges = (struct exchanges){ .count = 1 };
 }
 
-enum { BUFFERS = 16 };
+enum { BUFFERS = 16, OF_FEED = 6 };
 
 /* All that it owns of memory, besides itself. */
 static void buffers_of(struct exchange *exchange, struct buf *buffers[BUFFERS])
@@ -199,15 +200,19 @@ void exchange_count(struct exchanges *exchanges, struct exchange *exchange)
 
 uint64_t exchange_bytes_max(uint64_t body_bytes_max)
 {
-	enum { SMALL_ONES = 5, OF_BODY = 7 }; /* the event itself, and the buffers of a feed */
+	enum { SMALL_ONES = 5, OF_BODY = OF_FEED + 1 }; /* one of them while it moves */
 
 	return sizeof(struct exchange) + IN_MAX + OUT_MAX + RIGHTS_MAX + SMALL_ONES * SMALL_MAX +
 	       SSE_TOPICS_MAX * (SSE_TOPIC_MAX + 1) + OF_BODY * body_bytes_max;
 }
 
-uint64_t exchanges_spare_bytes(void)
+uint64_t exchanges_bytes(uint64_t borrowed)
 {
-	return SPARE_MAX * (sizeof(struct exchange) + BUFFERS * (uint64_t)SPARE_BYTES_MAX);
+	uint64_t table = array_bytes(borrowed + 1, sizeof(struct exchange *) + sizeof(uint32_t));
+
+	return table + table / 2 +
+	       SPARE_MAX *
+		       (sizeof(struct exchange) + (BUFFERS - OF_FEED) * (uint64_t)SPARE_BYTES_MAX);
 }
 
 bool exchange_has_output(const struct exchange *exchange)

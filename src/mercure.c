@@ -22,7 +22,6 @@
 #include "uri.h"
 
 enum {
-	SELECTOR_BYTES_MAX = 1024,  /* topics that tell of subscriptions are long */
 	LIST_BYTES_MAX = 256 << 20, /* of all subscriptions in one answer */
 	INLINE_BYTES_MAX = 1 << 18, /* of an answer among the conn's own bytes */
 };
@@ -181,7 +180,7 @@ static const char *selectors_read(struct buf *selectors, const struct hub *hub,
 	while (!wrong && uri_query_next(&query, &name, &value))
 		if (uri_eq(name, true, STR("topic")))
 			wrong = subscribe_add(selectors, hub, conn, value, true,
-					      SELECTOR_BYTES_MAX);
+					      MERCURE_SELECTOR_MAX);
 	if (!wrong && selectors->n == 0)
 		wrong = "Missing \"topic\" parameter";
 	if (!wrong && names_count(buf_str(selectors)) > SELECTORS_MAX)

@@ -19,8 +19,6 @@
 #include "uri.h"
 #include "uritemplate.h"
 
-enum { TOPICS_MAX = 64 }; /* of one stream */
-
 /* Instead of an id: everything that is retained. */
 static const struct str EARLIEST = { "earliest", 8 };
 
@@ -79,7 +77,7 @@ static const char *topics_read(struct buf *topics, const struct hub *hub, const 
 			wrong = subscribe_add(topics, hub, conn, value, true, SSE_TOPIC_MAX);
 	if (!wrong && topics->n == 0)
 		wrong = names_add(topics, STR("broadcast")) ? reply_no_memory : NULL;
-	if (!wrong && names_count(buf_str(topics)) > TOPICS_MAX)
+	if (!wrong && names_count(buf_str(topics)) > SUBSCRIBE_TOPICS_MAX)
 		wrong = "A stream may have 64 topics at the most.";
 	return wrong;
 }

@@ -80,6 +80,24 @@ int trace_init(struct trace *trace, uint32_t slots)
 	return 0;
 }
 
+/* Which size of piece n bytes with their length need: PIECE_SIZES if none is enough. */
+static unsigned piece_size(size_t n)
+{
+	unsigned size = 0;
+
+	while (size < PIECE_SIZES && ((uint64_t)PIECE_MIN << size) < n + sizeof(uint32_t))
+		size++;
+	return size;
+}
+
+uint64_t trace_bytes(uint64_t slots, uint64_t terms_bytes)
+{
+	/* Pieces of one size are never used for another: there may be as many of each. */
+	uint64_t terms = slots * 2 * ((uint64_t)PIECE_MIN << piece_size(terms_bytes));
+
+	return size_of(slots) - (terms < TERMS_MAX ? TERMS_MAX - terms : 0);
+}
+
 static bool is_sound(const struct trace_header *header, uint64_t size)
 {
 	return memcmp(header->magic, MAGIC, sizeof(MAGIC)) == 0 &&
@@ -142,16 +160,6 @@ void trace_publish(struct mark *mark, uint64_t cookie)
 {
 	atomic_signal_fence(memory_order_seq_cst);
 	mark->cookie = cookie;
-}
-
-/* Which size of piece n bytes with their length need: PIECE_SIZES if none is enough. */
-static unsigned piece_size(size_t n)
-{
-	unsigned size = 0;
-
-	while (size < PIECE_SIZES && ((uint64_t)PIECE_MIN << size) < n + sizeof(uint32_t))
-		size++;
-	return size;
 }
 
 /* A piece: its offset, or 0. */

@@ -186,7 +186,7 @@ Test(hostile, unread_answers_hold_no_more_memory_than_is_allowed)
 		buf_add(&many, STR(request_text));
 	daemon_begin(&d, OPTIONS("--max-request-memory", "512K", "--sndbuf", "8K"));
 	for (int i = 0; i < CLIENTS; i++) {
-		client_open_tiny(&clients[i], &d);
+		client_open_tiny(&clients[i], d.port);
 		client_send(&clients[i], STR("GET /"));
 	}
 	metric_wait(&d, "ssecast_request_bytes", CLIENTS * 1000);

@@ -229,7 +229,7 @@ Test(mercure_presence, lists_that_nobody_reads_hold_no_more_memory_than_is_allow
 	for (int i = 0; i < ASKING; i++) {
 		double held;
 
-		client_open_tiny(&asking[i], &d);
+		client_open_tiny(&asking[i], d.port);
 		client_sendf(&asking[i], "GET " HUB "/subscriptions HTTP/1.1\r\nHost: a\r\n%s\r\n",
 			     bearer(&watcher));
 		client_need(&asking[i], 15);

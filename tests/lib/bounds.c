@@ -23,22 +23,37 @@ uint64_t limit_said(const struct daemon *d, const char *name)
 	return strtoull(at + strlen(name), NULL, 10);
 }
 
-uint64_t memory_held(const struct daemon *d)
+/* A number of a file of /proc/PID, in bytes. */
+static uint64_t number_of(const struct daemon *d, const char *in, const char *name)
 {
-	static const char *const names[] = { "RssAnon:", "RssShmem:" };
 	char path[64], line[256];
 	uint64_t kib = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)d->pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)d->pid, in);
 	file = fopen(path, "r");
 	cr_assert(file);
 	while (fgets(line, sizeof(line), file))
-		for (size_t i = 0; i < 2; i++)
-			if (strncmp(line, names[i], strlen(names[i])) == 0)
-				kib += strtoull(line + strlen(names[i]), NULL, 10);
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = strtoull(line + strlen(name), NULL, 10);
 	fclose(file);
 	return kib * 1024;
+}
+
+uint64_t memory_held(const struct daemon *d)
+{
+	return number_of(d, "status", "RssAnon:") + number_of(d, "status", "RssShmem:");
+}
+
+uint64_t memory_shared(const struct daemon *d)
+{
+	/* A page of the ring may be mapped twice: RssShmem counts it as two. */
+	return number_of(d, "smaps_rollup", "Pss_Shmem:");
+}
+
+uint64_t memory_peak(const struct daemon *d)
+{
+	return number_of(d, "status", "VmHWM:") - number_of(d, "status", "RssFile:");
 }
 
 enum { STATE_LISTEN = 10 }; /* as the kernel numbers them */

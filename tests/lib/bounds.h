@@ -9,8 +9,13 @@
 /* The number behind a name in what --print-limits has said (`"\nring "`). */
 uint64_t limit_said(const struct daemon *d, const char *name);
 
-/* Bytes of memory that are the daemon's own: not the code, which is a file. */
+/* Bytes of memory that are the daemon's own (not the code, which is a file): now, and the most that
+ * they have been. */
 uint64_t memory_held(const struct daemon *d);
+uint64_t memory_peak(const struct daemon *d);
+
+/* Of it, what is shared with whoever takes over: the ring and the table of connections. */
+uint64_t memory_shared(const struct daemon *d);
 
 /* What the kernel holds for the TCP sockets of a port of this machine, the listening one aside. */
 struct sockets_held {

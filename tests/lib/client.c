@@ -53,9 +53,9 @@ void client_open_narrow(struct client *c, const struct daemon *d)
 	open_tcp(c, d->port, NARROW_BYTES);
 }
 
-void client_open_tiny(struct client *c, const struct daemon *d)
+void client_open_tiny(struct client *c, int port)
 {
-	open_tcp(c, d->port, 1);
+	open_tcp(c, port, 1);
 }
 
 void client_open(struct client *c, const struct daemon *d)

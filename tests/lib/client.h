@@ -32,9 +32,10 @@ void client_open(struct client *c, const struct daemon *d);
 void client_open_control(struct client *c, const struct daemon *d);
 void client_open_port(struct client *c, int port);
 
-/* Connects to the public port with little room for what it does not read; with the least. */
+/* Connects to the public port with little room for what it does not read; to a port with the least.
+ */
 void client_open_narrow(struct client *c, const struct daemon *d);
-void client_open_tiny(struct client *c, const struct daemon *d);
+void client_open_tiny(struct client *c, int port);
 
 void client_close(struct client *c);
 
