@@ -62,6 +62,12 @@ uint64_t sock_cookie(int fd);
  */
 int sock_written(int fd, uint64_t *bytes);
 
+/* Whether the kernel still has bytes for the peer. */
+bool sock_has_unsent(int fd);
+
+/* Closing it will drop them, and tell the peer by a reset. */
+void sock_abort(int fd);
+
 struct sockaddr_storage;
 
 /* The address of an accepted socket's peer; IPv4 mapped to ::ffff:a.b.c.d, unix all zero. */

@@ -291,6 +291,25 @@ bool conn_failed(struct hub *hub, struct conn *conn, int err, uint16_t flag)
 	}
 }
 
+/*
+ * Whether it had time to read what the kernel still has for it, and did not: that would be kept for
+ * minutes after the close, and counted by no limit. Who has only shut his end may be reading.
+ */
+static bool leaves_unread(const struct conn *conn)
+{
+	switch (conn->state) {
+	case CONN_LINGER:
+		if (conn->flags & CONN_HUNG_UP)
+			return false;
+		break;
+	case CONN_STREAM:
+	case CONN_POLL:
+	case CONN_REPLY: break;
+	default: return false;
+	}
+	return sock_has_unsent(conn->fd);
+}
+
 static void conn_close(struct hub *hub, struct conn *conn)
 {
 	struct conns *conns = &hub->conns;
@@ -300,6 +319,8 @@ static void conn_close(struct hub *hub, struct conn *conn)
 	if (conn->exchange)
 		exchange_return(&conns->exchanges, conn->exchange);
 	peers_leave(&conns->peers, conn->peer);
+	if (leaves_unread(conn))
+		sock_abort(conn->fd);
 	/* A parked duplicate would keep the connection open. */
 	if (conn->flags & CONN_PARKED)
 		shutdown(conn->fd, SHUT_RDWR);

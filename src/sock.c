@@ -322,3 +322,17 @@ int sock_written(int fd, uint64_t *bytes)
 		*bytes = after + (uint64_t)queued;
 	return err;
 }
+
+bool sock_has_unsent(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
+void sock_abort(int fd)
+{
+	struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}

@@ -76,6 +76,35 @@ Test(sockets, streams_that_read_nothing)
 	daemon_stop(&d);
 }
 
+/* Who is cut because he does not read leaves nothing in the kernel. */
+Test(sockets, who_is_cut_leaves_nothing_behind)
+{
+	enum { CLIENTS = 50 };
+	static char data[100001];
+	static struct client clients[CLIENTS];
+	struct sockets_held held;
+	struct daemon d;
+
+	begin(&d, OPTIONS(QUIET, "--stall-timeout", "200ms"));
+	memset(data, 'x', sizeof(data) - 1);
+	for (int i = 0; i < CLIENTS; i++) {
+		client_open_tiny(&clients[i], d.port);
+		client_send(&clients[i], STR("GET /sse HTTP/1.1\r\n" HOST "\r\n"));
+		client_need(&clients[i], 15);
+	}
+	for (int i = 0; i < 4; i++)
+		publish(&d, "/publish", data, NULL);
+	cr_assert(sockets_held(d.port, &held));
+	cr_expect(held.sent > (uint64_t)CLIENTS * 100000);
+	metric_wait(&d, "ssecast_disconnects_total{reason=\"stalled\"}", CLIENTS);
+	cr_assert(sockets_held(d.port, &held));
+	cr_expect(held.count == 0, "%llu sockets, %llu bytes", (unsigned long long)held.count,
+		  (unsigned long long)held.sent);
+	for (int i = 0; i < CLIENTS; i++)
+		client_close(&clients[i]);
+	daemon_stop(&d);
+}
+
 enum { POURED = 200 };
 
 /* Of what is sent, nearly all lies at the daemon's end. */
