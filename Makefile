@@ -133,7 +133,7 @@ check-systemd: all $(BOXED) ## the unit under a real systemd, in a box of its ow
 check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults $(BUILD)/blackbox $(BUILD)/ssecastd-next
 	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
 	$(BUILD)/replay tests/fuzz/corpus/*
-	$(BUILD)/faults
+	TMPDIR=$(BUILD) $(BUILD)/faults
 	SSECASTD=$(BUILD)/ssecastd SSECASTD_NEXT=$(BUILD)/ssecastd-next \
 		sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
 	$(if $(SANITIZE),,sh tests/check-hardening.sh $(BUILD)/ssecastd)

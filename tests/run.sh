@@ -6,7 +6,7 @@
 #	tests/run.sh BINARY [ARGUMENT...]
 set -eu
 
-work=$(mktemp -d)
+work=$(sh "$(dirname "$0")/scratch.sh" "$(dirname "$1")")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 reports=$work/reports
@@ -16,6 +16,10 @@ export TMPDIR="$work/tmp"
 export ASAN_OPTIONS="log_path=$reports/asan:detect_stack_use_after_return=1"
 export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1"
 export LC_ALL=C
+
+# Some tests have thousands of sockets, and a login usually begins with 1,024 files.
+# shellcheck disable=SC3045
+ulimit -S -n 20000 2>/dev/null || ulimit -S -n "$(ulimit -H -n)"
 
 result=0
 "$@" --timeout 120 || result=$?

@@ -11,7 +11,7 @@ export BROWSER_BUILD="${1:?the folder for what is installed and made}"
 shift
 [ $# -gt 0 ] || set -- "$here"/*.test.js
 
-work=$(mktemp -d)
+work=$(sh tests/scratch.sh "$BROWSER_BUILD")
 trap 'rm -rf "$work"' EXIT
 job=
 trap '[ -z "$job" ] || { kill "$job" && wait "$job"; }; exit 1' INT TERM HUP

@@ -9,7 +9,7 @@ set -eu
 here=$(dirname "$0")
 export MERCURE_BUILD="${1:?the folder for what is installed}"
 
-work=$(mktemp -d)
+work=$(sh tests/scratch.sh "$MERCURE_BUILD")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
 export TMPDIR="$work"

@@ -271,7 +271,7 @@ check_proxy() {
 	check_two_daemons "$daemon_a" "$port_b"
 }
 
-all=$(mktemp -d)
+all=$(sh tests/scratch.sh "$(dirname "$ssecastd")")
 pids=()
 # Whatever ends this, nothing is left.
 trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$all"' EXIT
