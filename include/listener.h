@@ -31,8 +31,7 @@ struct listeners {
 
 /*
  * Bytes that the kernel receives ahead for a conn of a public and of a control listener. A head
- * fits; half of the second would slow a flow of large events down (some 10 %), and more than it
- * gains nothing.
+ * fits; a flow of large events would be slower with half of the second, and is no faster with more.
  */
 enum { LISTENER_RCVBUF = 64 << 10, LISTENER_CONTROL_RCVBUF = 128 << 10 };
 
