@@ -25,4 +25,7 @@ void secrets_done(struct secrets *secrets);
  */
 int secrets_read(struct secrets *secrets, const struct config *config);
 
+/* Whether there is to be a key of those who subscribe; it is not read. */
+bool secrets_have_subscribers(const struct config *config);
+
 #endif

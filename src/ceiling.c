@@ -88,13 +88,8 @@ static uint64_t buckets_bytes(uint64_t entries)
 static void read_rights(struct account *account)
 {
 	const struct config *config = account->config;
-	struct secrets secrets;
-	bool has_key;
+	bool has_key = secrets_have_subscribers(config);
 
-	secrets_init(&secrets);
-	secrets_read(&secrets, config);
-	has_key = secrets.subscriber_key.n > 0;
-	secrets_done(&secrets);
 	account->selectors = SUBSCRIBE_TOPICS_MAX;
 	if (has_key || config->mercure_anonymous || config->control.count > 0)
 		account->selectors = SELECTORS_MAX;

@@ -11,6 +11,8 @@
 
 #include "log.h"
 
+#define SUBSCRIBER_VARIABLE "MERCURE_SUBSCRIBER_JWT_KEY"
+
 void secrets_init(struct secrets *secrets)
 {
 	buf_init(&secrets->publish_token, SECRET_BYTES_MAX + 1);
@@ -100,7 +102,7 @@ int secrets_read(struct secrets *secrets, const struct config *config)
 			       "MERCURE_PUBLISHER_JWT_KEY", &fresh.publisher_key);
 	if (!err)
 		err = key_read("mercure-subscriber-key-file", config->mercure_subscriber_key_file,
-			       "MERCURE_SUBSCRIBER_JWT_KEY", &fresh.subscriber_key);
+			       SUBSCRIBER_VARIABLE, &fresh.subscriber_key);
 	if (!err && config->require_token && fresh.subscriber_key.n == 0) {
 		log_error("--require-token needs --mercure-subscriber-key-file");
 		err = -EINVAL;
@@ -113,4 +115,9 @@ int secrets_read(struct secrets *secrets, const struct config *config)
 	}
 	secrets_done(&fresh);
 	return err;
+}
+
+bool secrets_have_subscribers(const struct config *config)
+{
+	return config->mercure_subscriber_key_file || str_of(getenv(SUBSCRIBER_VARIABLE)).n > 0;
 }
