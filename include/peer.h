@@ -1,8 +1,9 @@
 /*
  * peer: how many conns each address has.
  *
- * One entry for each address that has at least one; a conn keeps its index. Knows addresses, no
- * sockets.
+ * One entry for each address that has at least one; a conn keeps its index. Who has one address of
+ * IPv6 has a whole /64 of them: so these have an entry for their network, too, and that is what
+ * counts. Knows addresses, no sockets.
  */
 #ifndef PEER_H
 #define PEER_H
@@ -15,7 +16,9 @@
 struct peer {
 	struct in6_addr ip;
 	uint32_t conns;
-	uint32_t next; /* in its bucket, or in the free list */
+	uint32_t next;    /* in its bucket, or in the free list */
+	uint32_t network; /* index of its /64; 0 = none: of IPv4, or a network itself */
+	bool is_network;
 };
 
 struct peers {
@@ -39,7 +42,7 @@ void peers_again(struct peers *peers, uint32_t index);
 /* Counts one less; index 0 is ignored. */
 void peers_leave(struct peers *peers, uint32_t index);
 
-/* Conns of the address, now. */
+/* Conns of the address now; of IPv6, of its /64. */
 uint32_t peers_conns(const struct peers *peers, uint32_t index);
 
 #endif

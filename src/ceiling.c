@@ -187,8 +187,8 @@ static void user_space(struct account *account)
 	     "%" PRIu64 " of %zu bytes: --max-clients, or what descriptors allow", clients,
 	     sizeof(struct conn));
 	part(account, "addresses",
-	     table_bytes(clients + 1, sizeof(struct peer)) + buckets_bytes(clients + 1),
-	     "each client from another one");
+	     table_bytes(2 * clients + 1, sizeof(struct peer)) + buckets_bytes(2 * clients + 1),
+	     "each client from another network");
 	topics(account);
 	subscriptions(account);
 	presences(account);

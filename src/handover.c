@@ -35,7 +35,7 @@ static void pack_peers(const struct peers *peers, struct buf *out)
 	for (uint32_t i = 1; i < peers->count; i++) {
 		const struct peer *peer = &peers->table[i];
 
-		if (peer->conns == 0)
+		if (peer->conns == 0 || peer->is_network)
 			continue;
 		pack_u64(out, i);
 		pack_str(out, (struct str){ (const char *)&peer->ip, sizeof(peer->ip) });

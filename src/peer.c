@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { FIRST_CAP = 64 };
+enum { FIRST_CAP = 64, NETWORK_BYTES = 8 };
 
 int peers_init(struct peers *peers)
 {
@@ -63,11 +63,13 @@ static int peers_grow(struct peers *peers)
 	return 0;
 }
 
-uint32_t peers_enter(struct peers *peers, const struct in6_addr *ip)
+/* Counts one more for an entry, which may be new: its index, or 0. */
+static uint32_t enter(struct peers *peers, const struct in6_addr *ip, bool is_network)
 {
 	uint32_t i = *bucket_of(peers, ip), *bucket;
 
-	while (i && memcmp(&peers->table[i].ip, ip, sizeof(*ip)) != 0)
+	while (i && (peers->table[i].is_network != is_network ||
+		     memcmp(&peers->table[i].ip, ip, sizeof(*ip)) != 0))
 		i = peers->table[i].next;
 	if (i) {
 		peers->table[i].conns++;
@@ -82,24 +84,18 @@ uint32_t peers_enter(struct peers *peers, const struct in6_addr *ip)
 	else
 		i = peers->count++;
 	bucket = bucket_of(peers, ip);
-	peers->table[i] = (struct peer){ .ip = *ip, .conns = 1, .next = *bucket };
+	peers->table[i] =
+		(struct peer){ .ip = *ip, .conns = 1, .next = *bucket, .is_network = is_network };
 	*bucket = i;
 	return i;
 }
 
-void peers_again(struct peers *peers, uint32_t index)
-{
-	if (index)
-		peers->table[index].conns++;
-}
-
-void peers_leave(struct peers *peers, uint32_t index)
+/* Counts one less for an entry; the last one frees it. */
+static void leave(struct peers *peers, uint32_t index)
 {
 	struct peer *peer = &peers->table[index];
 	uint32_t *link;
 
-	if (!index)
-		return;
 	assert(peer->conns > 0);
 	if (--peer->conns > 0)
 		return;
@@ -110,7 +106,45 @@ void peers_leave(struct peers *peers, uint32_t index)
 	peers->free = index;
 }
 
+uint32_t peers_enter(struct peers *peers, const struct in6_addr *ip)
+{
+	uint32_t index = enter(peers, ip, false), net;
+	struct in6_addr prefix = { 0 };
+
+	if (!index || IN6_IS_ADDR_V4MAPPED(ip))
+		return index;
+	memcpy(&prefix, ip, NETWORK_BYTES);
+	net = enter(peers, &prefix, true);
+	if (!net) {
+		leave(peers, index);
+		return 0;
+	}
+	peers->table[index].network = net;
+	return index;
+}
+
+void peers_again(struct peers *peers, uint32_t index)
+{
+	if (!index)
+		return;
+	peers->table[index].conns++;
+	if (peers->table[index].network)
+		peers->table[peers->table[index].network].conns++;
+}
+
+void peers_leave(struct peers *peers, uint32_t index)
+{
+	uint32_t net = index ? peers->table[index].network : 0;
+
+	if (index)
+		leave(peers, index);
+	if (net)
+		leave(peers, net);
+}
+
 uint32_t peers_conns(const struct peers *peers, uint32_t index)
 {
-	return index ? peers->table[index].conns : 0;
+	uint32_t net = index ? peers->table[index].network : 0;
+
+	return index ? peers->table[net ? net : index].conns : 0;
 }

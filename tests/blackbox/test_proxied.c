@@ -273,31 +273,40 @@ Test(proxied, header_that_does_not_come_times_out)
 	daemon_stop(&d);
 }
 
+/* A stream that a client asks for through a balancer. */
+static void open_through(struct reader *s, const struct daemon *d, const char *addresses)
+{
+	struct client c;
+
+	client_open(&c, d);
+	client_sendf(&c, "PROXY %s 1 2\r\nGET /sse HTTP/1.1\r\nHost: a\r\n\r\n", addresses);
+	reader_begin(s, &c);
+}
+
 Test(proxied, limit_of_an_address_holds_behind_a_balancer)
 {
+	static const char *const rows[][3] = {
+		/* who is there, who is one too many, who is somebody else */
+		{ "TCP4 192.0.2.7 192.0.2.1", "TCP4 192.0.2.7 192.0.2.1",
+		  "TCP4 192.0.2.8 192.0.2.1" },
+		{ "TCP6 2001:db8::7 ::1", "TCP6 2001:db8::ffff:8 ::1", "TCP6 2001:db8:0:1::7 ::1" },
+	};
 	struct daemon d;
 	struct reader first, second, other;
-	struct client c;
 
 	daemon_begin(&d,
 		     OPTIONS(QUIET, "--listen", "127.0.0.1:0,proxy", "--max-clients-per-ip", "1"));
-	client_open(&c, &d);
-	client_sendf(&c, "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"
-			 "GET /sse HTTP/1.1\r\nHost: a\r\n\r\n");
-	reader_begin(&first, &c);
-	client_open(&c, &d);
-	client_sendf(&c, "PROXY TCP4 192.0.2.7 192.0.2.1 3 2\r\n"
-			 "GET /sse HTTP/1.1\r\nHost: a\r\n\r\n");
-	reader_begin(&second, &c);
-	reader_wait_end(&second);
-	client_open(&c, &d);
-	client_sendf(&c, "PROXY TCP4 192.0.2.8 192.0.2.1 3 2\r\n"
-			 "GET /sse HTTP/1.1\r\nHost: a\r\n\r\n");
-	reader_begin(&other, &c);
-	metric_wait(&d, "ssecast_clients{state=\"live\"}", 2);
-	reader_close(&first);
-	reader_close(&second);
-	reader_close(&other);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		open_through(&first, &d, rows[i][0]);
+		open_through(&second, &d, rows[i][1]);
+		reader_wait_end(&second);
+		open_through(&other, &d, rows[i][2]);
+		metric_wait(&d, "ssecast_clients{state=\"live\"}", 2);
+		reader_close(&first);
+		reader_close(&second);
+		reader_close(&other);
+		metric_wait_down(&d, "ssecast_clients{state=\"live\"}", 0);
+	}
 	daemon_stop(&d);
 }
 
