@@ -37,8 +37,9 @@ enum { LISTENER_RCVBUF = 64 << 10, LISTENER_CONTROL_RCVBUF = 128 << 10 };
 
 /*
  * Opens everything that the configuration names; what is open already is taken out of `from`, the
- * listeners of an earlier binary, with who waits there. On failure returns -errno after one
- * sentence to the log that names the address; what was opened is for listeners_done().
+ * listeners of an earlier binary, with who waits there, and the rest of these is closed. What
+ * cannot be opened is left out, with a sentence to the log that names the address: the first such
+ * -errno is returned. What was opened is for listeners_done().
  */
 int listeners_open(struct listeners *listeners, struct hub *hub, struct listeners *from);
 

@@ -104,7 +104,7 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 	struct loop_key key = { LOOP_LISTENER, listeners->count, 0 };
 	struct sock_buffers buffers = buffers_of(hub, is_control);
 
-	for (uint32_t i = 0; from && i < from->count; i++) {
+	for (uint32_t i = 0; i < from->count; i++) {
 		struct listener *old = &from->items[i];
 
 		if (old->fd < 0 || old->is_control != is_control || !old->address ||
@@ -124,25 +124,50 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 	return false;
 }
 
-static int list_open(struct listeners *listeners, struct hub *hub, struct listeners *from,
-		     const struct config_list *list, bool is_control)
+/* Takes over what is open of a list already, and notes what that is. */
+static void list_take_over(struct listeners *listeners, struct hub *hub, struct listeners *from,
+			   const struct config_list *list, bool is_control,
+			   bool is_open[CONFIG_LIST_MAX])
 {
 	bool is_passed = false;
-	int err = 0;
 
 	while (listener_take_over(listeners, hub, from, PASSED, is_control))
 		is_passed = true;
-	for (size_t i = 0; i < list->count && !err && !is_passed; i++)
-		if (!listener_take_over(listeners, hub, from, list->items[i], is_control))
+	for (size_t i = 0; i < list->count; i++)
+		is_open[i] = is_passed ||
+			     listener_take_over(listeners, hub, from, list->items[i], is_control);
+}
+
+/* Opens the others, each that can be: 0, or the first error. */
+static int list_open(struct listeners *listeners, struct hub *hub, const struct config_list *list,
+		     bool is_control, const bool is_open[CONFIG_LIST_MAX])
+{
+	int first = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		int err = 0;
+
+		if (!is_open[i])
 			err = listener_open(listeners, hub, list->items[i], is_control);
-	return err;
+		if (!first)
+			first = err;
+	}
+	return first;
 }
 
 int listeners_open(struct listeners *listeners, struct hub *hub, struct listeners *from)
 {
-	int err = list_open(listeners, hub, from, &hub->config.listen, false);
+	const struct config *config = &hub->config;
+	bool listens[CONFIG_LIST_MAX], controls[CONFIG_LIST_MAX];
+	int err, control_err;
 
-	return err ? err : list_open(listeners, hub, from, &hub->config.control, true);
+	list_take_over(listeners, hub, from, &config->listen, false, listens);
+	list_take_over(listeners, hub, from, &config->control, true, controls);
+	/* What nobody wants any more may lie where something else is to be opened. */
+	listeners_done(from);
+	err = list_open(listeners, hub, &config->listen, false, listens);
+	control_err = list_open(listeners, hub, &config->control, true, controls);
+	return err ? err : control_err;
 }
 
 int listeners_pass(struct listeners *from, int fd, bool is_control)

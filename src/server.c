@@ -144,10 +144,13 @@ static int init_listeners(struct server *server, const struct handover *from)
 	int err = from ? listeners_unpack(&old, from->listeners) : 0;
 
 	pass_listeners(&server->passed, &old);
-	if (!err)
-		err = listeners_open(&server->listeners, &server->hub, &old);
-	listeners_done(&old);
-	return err;
+	if (err) {
+		listeners_done(&old);
+		return err;
+	}
+	err = listeners_open(&server->listeners, &server->hub, &old);
+	/* Who is connected goes on, even if nobody new can come in there: that has been said. */
+	return from ? 0 : err;
 }
 
 /* Standard input: where the binary before had the same format, its reader goes on. */

@@ -334,6 +334,84 @@ Test(upgrade, configuration_is_read_again_listeners_too)
 	daemon_stop(&d);
 }
 
+/* Upgrades to a configuration with these lines; quiet and with the usual control socket. */
+static void upgrade_to(struct daemon *d, const char *lines)
+{
+	char config[512];
+
+	snprintf(config, sizeof(config), "%s\ntick-interval 0\ncontrol unix:%s/control.sock\n",
+		 lines, d->dir);
+	daemon_file(d, "config", str_of(config));
+	if (d->pid)
+		upgrade(d);
+}
+
+/* The same port, but what comes in there is something else: the old socket must not be in the way.
+ */
+Test(upgrade, port_may_become_another_kind_of_listener)
+{
+	struct daemon d;
+	struct reader s;
+	struct client c;
+	struct response r;
+	char line[256];
+
+	daemon_init(&d);
+	install(&d, own_binary());
+	d.binary = daemon_path(&d, "ssecastd");
+	d.is_bare = true;
+	upgrade_to(&d, "listen 127.0.0.1:0\nwelcome \"\"");
+	daemon_start(&d, OPTIONS("--config", daemon_path(&d, "config")));
+	reader_open(&s, &d, "/sse", "");
+	snprintf(line, sizeof(line), "listen 127.0.0.1:%d,proxy", d.port);
+	upgrade_to(&d, line);
+	client_open(&c, &d);
+	client_sendf(&c, "PROXY UNKNOWN\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+	client_read(&c, &r);
+	cr_expect_eq(r.status, 200);
+	response_done(&r);
+	client_close(&c);
+	snprintf(line, sizeof(line), "listen unix:%s/listen.sock\ncontrol 127.0.0.1:%d", d.dir,
+		 d.port);
+	upgrade_to(&d, line);
+	cr_expect_eq(request(&d, NULL,
+			     "POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"),
+		     200);
+	snprintf(line, sizeof(line), "listen unix:%s/listen.sock,proxy", d.dir);
+	upgrade_to(&d, line);
+	snprintf(line, sizeof(line), "%s/listen.sock", d.dir);
+	cr_expect(access(line, F_OK) == 0);
+	reader_wait(&s, 1);
+	reader_close(&s);
+	daemon_stop(&d);
+}
+
+/* Nobody can try before whether a port is free that the daemon itself may hold. */
+Test(upgrade, streams_go_on_if_a_new_listener_cannot_be_opened)
+{
+	struct daemon d, other;
+	struct reader s;
+	char line[256];
+
+	daemon_begin(&other, NULL);
+	daemon_init(&d);
+	install(&d, own_binary());
+	d.binary = daemon_path(&d, "ssecastd");
+	d.is_bare = true;
+	upgrade_to(&d, "listen 127.0.0.1:0\nwelcome \"\"");
+	daemon_start(&d, OPTIONS("--config", daemon_path(&d, "config")));
+	reader_open(&s, &d, "/sse", "");
+	snprintf(line, sizeof(line), "listen 127.0.0.1:%d\nlisten 127.0.0.1:0", other.port);
+	upgrade_to(&d, line);
+	cr_expect(daemon_has_said(&d, "another program listens there already"));
+	cr_expect_eq(request(&d, NULL, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
+	publish(&d, "/publish", "x", NULL);
+	reader_wait(&s, 1);
+	reader_close(&s);
+	daemon_stop(&d);
+	daemon_stop(&other);
+}
+
 Test(upgrade, ticks_keep_their_time)
 {
 	struct daemon d;
