@@ -86,10 +86,10 @@ struct config {
 	char *config_file;             /* NULL = none */
 	struct config_list unconfined; /* walls that are not built: see confine.h */
 	bool access_log;
-	bool crash_recovery_off;    /* --no-crash-recovery */
-	int log_level;              /* --log-level error|warning|info|debug */
-	bool print_limits;          /* --print-limits: say how much memory it may take, and exit */
-	bool check_config;          /* --check-config: say whether it is valid, and exit */
+	bool crash_recovery_off; /* --no-crash-recovery */
+	int log_level;           /* --log-level error|warning|info|debug */
+	bool print_limits;       /* --print-limits: say how much memory it may take, and exit */
+	bool check_config; /* --check-config: say whether it is valid, its files too, and exit */
 	uint64_t check_handover_fd; /* --check-handover: say whether this binary can take over from
 				       the state in there, and exit; 0 = no */
 };

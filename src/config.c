@@ -280,8 +280,6 @@ enum config_result config_read(struct config *config, int argc, char **argv, FIL
 		options_print_help(out);
 	else if (result == ANSWER_VERSION)
 		fputs("ssecastd " SSECAST_VERSION "\n", out);
-	else if (config->check_config)
-		fputs("ssecastd: the configuration is valid\n", out);
 	else
 		return CONFIG_RUN;
 	return CONFIG_EXIT_OK;

@@ -115,6 +115,45 @@ static int run(struct config *config, int argc, char **argv)
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Opens what the configuration names and would be opened at the start, but no listener. */
+static bool check_files(const struct config *config)
+{
+	struct staticfiles files;
+	struct secrets secrets;
+	int err;
+
+	log_init();
+	secrets_init(&secrets);
+	err = secrets_read(&secrets, config);
+	secrets_done(&secrets);
+	if (!err && (err = staticfiles_init(&files, config->root)))
+		log_error("cannot serve --root %s: %s", config->root, strerror(-err));
+	if (!err)
+		staticfiles_done(&files);
+	log_flush();
+	return !err;
+}
+
+/* What the options ask for: the exit status. */
+static int act(struct config *config, int argc, char **argv)
+{
+	int status = EXIT_SUCCESS;
+
+	if (config->check_handover_fd)
+		return upgrade_try(config, (int)config->check_handover_fd) ? EXIT_SUCCESS
+									   : EXIT_FAILURE;
+	if (!config->print_limits && !config->check_config)
+		return run(config, argc, argv);
+	if (config->print_limits)
+		ceiling_print(config, fit_clients(config->clients_max), stdout);
+	else if (check_files(config))
+		puts("ssecastd: the configuration is valid");
+	else
+		status = EXIT_FAILURE;
+	config_done(config);
+	return status;
+}
+
 /* Whoever opens a file next must not get the number of a standard one that came closed. */
 static void open_standard_files(void)
 {
@@ -137,15 +176,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	switch (config_read(&config, argc, argv, stdout, stderr)) {
-	case CONFIG_RUN:
-		if (config.check_handover_fd)
-			return upgrade_try(&config, (int)config.check_handover_fd) ? EXIT_SUCCESS
-										   : EXIT_FAILURE;
-		if (!config.print_limits)
-			return run(&config, argc, argv);
-		ceiling_print(&config, fit_clients(config.clients_max), stdout);
-		config_done(&config);
-		return EXIT_SUCCESS;
+	case CONFIG_RUN: return act(&config, argc, argv);
 	case CONFIG_EXIT_OK: config_done(&config); return EXIT_SUCCESS;
 	default: config_done(&config); return 2;
 	}

@@ -108,6 +108,39 @@ Test(run, check_config_help_and_version_exit_0)
 	daemon_done(&d);
 }
 
+/* What would keep it from starting is found before, but for listeners: these may be in use. */
+Test(run, check_config_looks_at_files_and_folders)
+{
+	static const char *const rows[][2] = {
+		{ "--root", "No such file" },
+		{ "--publish-token-file", "No such file" },
+		{ "--mercure-publisher-key-file", "No such file" },
+		{ "--mercure-subscriber-key-file", "No such file" },
+		{ "--require-token", "--mercure-subscriber-key-file" },
+	};
+	struct daemon d;
+
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		bool has_value = rows[i][0][2] != 'r' || rows[i][0][3] != 'e';
+
+		daemon_init(&d);
+		cr_expect(daemon_run(&d, OPTIONS("--check-config", rows[i][0],
+						 has_value ? "/nonexistent" : NULL)) == 1);
+		cr_expect(daemon_has_said(&d, rows[i][1]) && !daemon_has_said(&d, "valid"), "%s",
+			  d.log.p);
+		daemon_done(&d);
+	}
+	daemon_init(&d);
+	cr_expect(daemon_run(&d, OPTIONS("--check-config", "--publish-token-file",
+					 daemon_file(&d, "token", STR("")))) == 1);
+	cr_expect(daemon_has_said(&d, "must hold one line"));
+	buf_clear(&d.log);
+	cr_expect(daemon_run(&d, OPTIONS("--check-config", "--root", d.dir, "--publish-token-file",
+					 daemon_file(&d, "token", STR("secret\n")))) == 0);
+	cr_expect(daemon_has_said(&d, "the configuration is valid"));
+	daemon_done(&d);
+}
+
 Test(run, command_line_wins_over_the_file)
 {
 	struct daemon d;

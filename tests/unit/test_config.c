@@ -364,10 +364,7 @@ Test(config, answers)
 	cr_expect_eq(o.result, CONFIG_EXIT_OK);
 	cr_expect_str_eq(o.out, "ssecastd " SSECAST_VERSION "\n");
 	outcome_done(&o);
-	o = READ("--check-config");
-	cr_expect_eq(o.result, CONFIG_EXIT_OK);
-	cr_expect(strstr(o.out, "valid"));
-	outcome_done(&o);
+	expect_run(READ("--check-config"));
 	expect_fault(READ("--check-config", "--retry=5"), "--retry", "\"5\"");
 }
 
