@@ -4,7 +4,8 @@
  * input.
  *
  * A feed keeps the unfinished line or block (bounded), hands over each finished event, and stops at
- * the first that is wrong: what came before it has been handed over, nothing behind it will be.
+ * the first that is wrong: what came before it has been handed over, nothing behind it will be. Or,
+ * where nobody could be told that it has stopped, it leaves out the line or block that is wrong.
  */
 #ifndef FEED_H
 #define FEED_H
@@ -21,10 +22,14 @@ enum feed_format { FEED_LINES, FEED_NDJSON, FEED_SSE };
  */
 typedef const char *feed_take(void *context, const struct event *event);
 
+/* Is told what is wrong (a constant) with the line `line`, which is left out. */
+typedef void feed_complain(void *context, const char *why);
+
 struct feed {
 	enum feed_format format;
 	struct str topic; /* for events that name none; borrowed */
 	feed_take *take;
+	feed_complain *complain; /* NULL: the feed stops at what is wrong; set behind feed_init() */
 	void *context;
 	uint64_t line;       /* number of the line now being read, from 1 */
 	uint64_t error_line; /* where it stopped; of an SSE block its last line, the empty one */
@@ -35,7 +40,8 @@ struct feed {
 	struct buf scratch;               /* ndjson: decoded strings of the line */
 	uint64_t retry_ms;                /* sse: of the block */
 	bool has_data, has_topic;         /* sse: which may be there and empty */
-	bool after_cr;                    /* an LF now belongs to the CR before it */
+	bool skips;    /* the rest of this line, or (sse) all up to an empty one, is left out */
+	bool after_cr; /* an LF now belongs to the CR before it */
 };
 
 /* event_max: bytes that one line, or one event's data, may have. */
@@ -58,10 +64,10 @@ int feed_unpack(struct feed *feed, struct unpack *in);
  *
  * FEED_LINES: each line is the data of one event. Empty lines are events with empty data.
  *
- * FEED_NDJSON: each line is {"topic","event","id","retry","data"}, all optional; topic a string or
- * an array of strings; data a string, or any JSON value, which is then sent as its JSON text as it
- * stands. null is the same as nothing, but for data. Lines of white space are skipped. Unknown
- * members are ignored; of equal members the last counts.
+ * FEED_NDJSON: each line is {"topic","event","id","retry","data","private"}, all optional; topic a
+ * string or an array of strings; private true or false; data a string, or any JSON value, which is
+ * then sent as its JSON text as it stands. null is the same as nothing, but for data. Lines of
+ * white space are skipped. Unknown members are ignored; of equal members the last counts.
  *
  * FEED_SSE: the parsing rules of WHATWG HTML section 9.2.6; additionally a field `topic` names the
  * topic. An id, a type, a retry or a topic is the block's own and does not outlive it. A block

@@ -19,6 +19,12 @@ static const char TOO_LONG[] = "A line is longer than --max-body allows.",
 
 static void stop(struct feed *feed, int err, const char *why)
 {
+	if (feed->complain) {
+		if (!feed->skips)
+			feed->complain(feed->context, why);
+		feed->skips = true;
+		return;
+	}
 	feed->err = err;
 	feed->error = why;
 	feed->error_line = feed->line;
@@ -54,11 +60,11 @@ static void take_text(struct feed *feed, struct str line)
 
 /* ndjson */
 
-enum member { TOPIC, TYPE, ID, RETRY, DATA, MEMBERS };
+enum member { TOPIC, TYPE, ID, RETRY, DATA, PRIVATE, MEMBERS };
 
 static const struct str member_names[MEMBERS] = {
 	[TOPIC] = { "topic", 5 }, [TYPE] = { "event", 5 }, [ID] = { "id", 2 },
-	[RETRY] = { "retry", 5 }, [DATA] = { "data", 4 },
+	[RETRY] = { "retry", 5 }, [DATA] = { "data", 4 },  [PRIVATE] = { "private", 7 },
 };
 
 /* The values of the members that we know; empty slices for those that are absent. */
@@ -140,6 +146,10 @@ static const char *read_event(struct feed *feed, struct str object, struct event
 	if (values[RETRY].n &&
 	    (json_u64(values[RETRY], &event->retry_ms) || event->retry_ms == SSE_NO_RETRY))
 		return "The member retry is not a whole number of milliseconds.";
+	if (values[PRIVATE].n && json_type(values[PRIVATE]) != JSON_TRUE &&
+	    json_type(values[PRIVATE]) != JSON_FALSE)
+		return "The member private is neither true nor false.";
+	event->is_private = values[PRIVATE].n && json_type(values[PRIVATE]) == JSON_TRUE;
 	if (!read_string(feed, values[DATA], &event->data))
 		event->data = values[DATA];
 	return NULL;
@@ -195,6 +205,7 @@ static void block_clear(struct feed *feed)
 	feed->retry_ms = SSE_NO_RETRY;
 	feed->has_data = false;
 	feed->has_topic = false;
+	feed->skips = false;
 }
 
 static void block_end(struct feed *feed)
@@ -292,6 +303,13 @@ static struct str without_mark(const struct feed *feed, struct str line)
 	return feed->line == 1 && str_starts(line, mark) ? str_from(line, mark.n) : line;
 }
 
+/* A line of what is left out: where that is a block, an empty line is its end. */
+static void skip_line(struct feed *feed, struct str line)
+{
+	if (feed->format != FEED_SSE || line.n == 0)
+		block_clear(feed);
+}
+
 static void take_line(struct feed *feed, struct str line)
 {
 	line = without_mark(feed, line);
@@ -311,9 +329,27 @@ static void finish_line(struct feed *feed, struct str rest)
 		stop_if(feed, buf_add(&feed->text, rest), TOO_LONG);
 	if (feed->err)
 		return;
-	take_line(feed, feed->text.n ? buf_str(&feed->text) : rest);
+	if (!feed->skips)
+		take_line(feed, feed->text.n ? buf_str(&feed->text) : rest);
+	/* An empty line is the end of a block that was left out; what is wrong is never empty. */
+	if (feed->skips)
+		skip_line(feed, feed->text.n ? buf_str(&feed->text) : rest);
 	buf_clear(&feed->text);
 	feed->line++;
+}
+
+/* A piece of a line that goes on. */
+static void keep_piece(struct feed *feed, struct str piece)
+{
+	if (!feed->skips)
+		stop_if(feed, buf_add(&feed->text, piece), TOO_LONG);
+	/* Of a line that is left out it counts only that it is not empty. */
+	if (feed->skips && feed->text.n > 1)
+		feed->text.n = 1;
+	if (feed->skips && feed->text.n == 0) {
+		buf_clear(&feed->text);
+		buf_add_char(&feed->text, ' ');
+	}
 }
 
 int feed_push(struct feed *feed, struct str bytes)
@@ -324,7 +360,7 @@ int feed_push(struct feed *feed, struct str bytes)
 
 		feed->after_cr = false;
 		if (at == bytes.n) {
-			stop_if(feed, buf_add(&feed->text, bytes), TOO_LONG);
+			keep_piece(feed, bytes);
 			break;
 		}
 		feed->after_cr = bytes.p[at] == '\r';
@@ -339,7 +375,7 @@ int feed_end(struct feed *feed)
 {
 	struct str last = buf_str(&feed->text);
 
-	if (!feed->err && without_mark(feed, last).n && feed->format != FEED_SSE)
+	if (!feed->err && !feed->skips && without_mark(feed, last).n && feed->format != FEED_SSE)
 		take_line(feed, last);
 	buf_clear(&feed->text);
 	return feed->err;
@@ -357,6 +393,7 @@ void feed_pack(const struct feed *feed, struct buf *out)
 	pack_u64(out, feed->has_data);
 	pack_u64(out, feed->has_topic);
 	pack_u64(out, feed->after_cr);
+	pack_u64(out, feed->skips);
 }
 
 int feed_unpack(struct feed *feed, struct unpack *in)
@@ -370,5 +407,7 @@ int feed_unpack(struct feed *feed, struct unpack *in)
 	feed->has_data = unpack_bool(in);
 	feed->has_topic = unpack_bool(in);
 	feed->after_cr = unpack_bool(in);
+	/* The state of an older daemon ends here. */
+	feed->skips = in->rest.n > 0 && unpack_bool(in);
 	return in->is_damaged ? -EINVAL : 0;
 }

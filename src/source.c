@@ -21,7 +21,24 @@ enum {
 
 static const struct str default_topic = { "broadcast", sizeof("broadcast") - 1 };
 
-/* A refused event is skipped and said: whoever feeds us by a pipe cannot be answered. */
+/* What is refused is skipped and said: whoever feeds us by a pipe cannot be answered. */
+static void say_refused(struct source *source, const char *why)
+{
+	if (log_allow(&source->limit, source->hub->now_ms, REFUSALS_LOGGED,
+		      "events of standard input refused"))
+		log_warning("standard input, line %llu: %s", (unsigned long long)source->feed.line,
+			    why);
+}
+
+/* A line that is no event. */
+static void source_refuse(void *context, const char *why)
+{
+	struct source *source = context;
+
+	source->hub->stats.events_refused++;
+	say_refused(source, why);
+}
+
 static const char *source_publish(void *context, const struct event *event)
 {
 	struct source *source = context;
@@ -37,10 +54,8 @@ static const char *source_publish(void *context, const struct event *event)
 		hub->stats.events_refused++;
 	else
 		wrong = broadcast_event(hub, event, &receipt, &status);
-	if (wrong && log_allow(&source->limit, hub->now_ms, REFUSALS_LOGGED,
-			       "events of standard input refused"))
-		log_warning("standard input, line %llu: %s", (unsigned long long)source->feed.line,
-			    wrong);
+	if (wrong)
+		say_refused(source, wrong);
 	return NULL;
 }
 
@@ -51,6 +66,13 @@ static enum feed_format format_of(enum config_stdin format)
 	case CONFIG_STDIN_NDJSON: return FEED_NDJSON;
 	default: return FEED_LINES;
 	}
+}
+
+static void open_feed(struct source *source, enum feed_format format)
+{
+	feed_init(&source->feed, format, default_topic, source->hub->config.body_bytes_max,
+		  source_publish, source);
+	source->feed.complain = source_refuse;
 }
 
 /* A descriptor for standard input on which reading does not block, or -errno. */
@@ -85,8 +107,7 @@ int source_init(struct source *source, struct hub *hub)
 	source->fd = open_input(source);
 	if (source->fd < 0)
 		return source->fd;
-	feed_init(&source->feed, format_of(hub->config.stdin_format), default_topic,
-		  hub->config.body_bytes_max, source_publish, source);
+	open_feed(source, format_of(hub->config.stdin_format));
 	source->is_ready = true;
 	err = loop_add(&hub->loop, source->fd, EPOLLIN, (struct loop_key){ .kind = LOOP_STDIN });
 	/* A regular file is always ready, and epoll will have none of it. */
@@ -111,8 +132,7 @@ int source_adopt(struct source *source, struct hub *hub, struct str packed)
 	source->is_ready = unpack_bool(&in);
 	source->is_socket = unpack_bool(&in);
 	format = (enum feed_format)unpack_u64(&in, FEED_SSE);
-	feed_init(&source->feed, format, default_topic, hub->config.body_bytes_max, source_publish,
-		  source);
+	open_feed(source, format);
 	return feed_unpack(&source->feed, &in);
 }
 
@@ -130,13 +150,10 @@ static void source_end(struct source *source, int err)
 {
 	int nothing;
 
-	if (!err && !source->feed.error)
+	if (!err)
 		feed_end(&source->feed);
 	if (err)
 		log_error("cannot read standard input: %s", strerror(err));
-	else if (source->feed.error)
-		log_error("standard input, line %llu: %s Nothing behind it is read.",
-			  (unsigned long long)source->feed.error_line, source->feed.error);
 	else
 		log_info("standard input has ended");
 	source_done(source);
@@ -161,10 +178,11 @@ bool source_read(struct source *source, struct hub *hub)
 		source->is_ready = errno == EINTR;
 		return source->is_ready;
 	}
-	bytes.n = n > 0 ? (size_t)n : 0;
-	if (n <= 0 || feed_push(&source->feed, bytes)) {
+	if (n <= 0) {
 		source_end(source, n < 0 ? errno : 0);
 		return false;
 	}
+	bytes.n = (size_t)n;
+	feed_push(&source->feed, bytes);
 	return true;
 }

@@ -3,10 +3,10 @@
  * says something wrong.
  */
 #include <criterion/criterion.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 
+#include "metrics.h"
 #include "reader.h"
 
 /* Starts it by a shell, with what the shell is to do with its files. */
@@ -81,16 +81,30 @@ Test(input, topics_of_the_daemon_s_own_are_refused)
 	daemon_stop(&d);
 }
 
-Test(input, writer_is_told_when_nobody_reads_any_more)
+/* A line that is no event, or too long, is left out; the next one counts again. */
+Test(input, goes_on_behind_what_is_malformed)
 {
 	struct daemon d;
+	struct reader s;
+	struct buf lines;
 
-	daemon_begin(&d, OPTIONS(QUIET, "--stdin", "ndjson"));
-	daemon_input(&d, STR("{}\nnonsense\n{}\n"));
-	daemon_wait_log(&d, "standard input, line 2: ");
-	struct pollfd end = { .fd = d.input_fd, .events = 0 };
-
-	cr_expect(poll(&end, 1, DEADLINE_MS) == 1 && end.revents & POLLERR);
-	cr_expect(request(&d, NULL, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n") == 200);
+	buf_init(&lines, 1 << 20);
+	buf_add(&lines, STR("{\"data\":\"one\"}\nnonsense\n{\"retry\":\"x\"}\n{\"data\":\""));
+	for (int i = 0; i < 3000; i++)
+		buf_add(&lines, STR("xxxxxxxxxx"));
+	buf_add(&lines, STR("\"}\n[1]\n{\"data\":\"six\"}\n"));
+	daemon_begin(&d, OPTIONS(QUIET, "--stdin", "ndjson", "--max-body", "4K"));
+	reader_open(&s, &d, "/sse", "");
+	daemon_input(&d, buf_str(&lines));
+	reader_wait(&s, 2);
+	cr_expect_str_eq(s.events[0].data, "one");
+	cr_expect_str_eq(s.events[1].data, "six");
+	daemon_wait_log(&d, "standard input, line 2: The line is not JSON.");
+	daemon_wait_log(&d, "standard input, line 3: ");
+	daemon_wait_log(&d, "standard input, line 4: A line is longer than --max-body allows.");
+	daemon_wait_log(&d, "standard input, line 5: ");
+	metric_wait(&d, "ssecast_events_refused_total", 4);
+	buf_done(&lines);
+	reader_close(&s);
 	daemon_stop(&d);
 }

@@ -3,7 +3,8 @@
  *
  * What a feed hands over is written down as text, one line an event:
  *	topic,topic|id|type|retry|data;
- * and the error, if any, as !line:sentence at the end.
+ * with a P before a private one, and the error, if any, as !line:sentence at the end; or, of a feed
+ * that goes on behind what is wrong, each as ?line:sentence;
  */
 #include "feed.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 
 struct record {
+	const struct feed *feed;
 	struct buf text;
 	unsigned calls;
 	unsigned refuse_at; /* the call that is refused, from 1; 0 = none */
@@ -25,6 +27,8 @@ static const char *take(void *context, const struct event *event)
 
 	if (++record->calls == record->refuse_at)
 		return "refused";
+	if (event->is_private)
+		buf_add_char(text, 'P');
 	for (size_t i = 0; i < event->topic_count; i++) {
 		if (i)
 			buf_add_char(text, ',');
@@ -40,8 +44,14 @@ static const char *take(void *context, const struct event *event)
 	buf_add_char(text, '|');
 	buf_add(text, event->data);
 	buf_add_char(text, ';');
-	cr_assert(!event->is_private);
 	return NULL;
+}
+
+static void note(void *context, const char *why)
+{
+	struct record *record = context;
+
+	buf_addf(&record->text, "?%llu:%s;", (unsigned long long)record->feed->line, why);
 }
 
 /* A piece in memory of its own, so that a feed that keeps a slice of it is found out. */
@@ -61,18 +71,20 @@ struct setting {
 	enum feed_format format;
 	size_t event_max;
 	unsigned refuse_at;
+	bool goes_on;
 };
 
 /* Pushes input up to first at once, the rest in steps; the record of it goes to out. */
 static void run(const struct setting *setting, struct str input, size_t first, size_t step,
 		struct buf *out)
 {
-	struct record record = { .refuse_at = setting->refuse_at };
 	struct feed feed;
+	struct record record = { .feed = &feed, .refuse_at = setting->refuse_at };
 	int err;
 
 	buf_init(&record.text, 1 << 20);
 	feed_init(&feed, setting->format, STR("std"), setting->event_max, take, &record);
+	feed.complain = setting->goes_on ? note : NULL;
 	err = push(&feed, (struct str){ input.p, first });
 	for (size_t at = first; at < input.n; at += step) {
 		struct str rest = str_from(input, at);
@@ -369,6 +381,39 @@ Test(feed, ndjson_line_of_the_limit)
 		    STR("std||||\n\n;std||||1234;"));
 	expect_with(&setting, STR("{\"data\":\"12345\"} \n"),
 		    STR("!1:A line is longer than --max-body allows."));
+}
+
+Test(feed, ndjson_private)
+{
+	expect(FEED_NDJSON,
+	       STR("{\"private\":true}\n{\"private\":false}\n{\"private\":null}\n{\"private\":1}\n"),
+	       STR("Pstd||||;std||||;std||||;!4:The member private is neither true nor false."));
+}
+
+/* Of a feed that nobody could tell that it has stopped. */
+Test(feed, goes_on_behind_what_is_wrong)
+{
+	struct setting setting = { .format = FEED_NDJSON, .event_max = 16, .goes_on = true };
+
+	expect_with(&setting, STR("{\"data\":1}\nnonsense\n{\"id\":7}\r\n{\"data\":2}\n[]"),
+		    STR("std||||1;?2:The line is not JSON.;?3:The member id is not a string.;"
+			"std||||2;?5:The line is not a JSON object.;"));
+	expect_with(&setting, STR("{\"data\":\"12345\"} \n{\"data\":2}\n{\"data\":\"12345\"} "),
+		    STR("?1:A line is longer than --max-body allows.;std||||2;"
+			"?3:A line is longer than --max-body allows.;"));
+	setting.format = FEED_LINES;
+	expect_with(&setting, STR("12345678901234567890\n\nshort\r12345678901234567890"),
+		    STR("?1:A line is longer than --max-body allows.;std||||;std||||short;"
+			"?4:A line is longer than --max-body allows.;"));
+	setting.format = FEED_SSE;
+	expect_with(&setting,
+		    STR("data: 1\n\nid: x\ndata: 1234567890\ndata: 1234567\ndata: 8\nevent: y\n\n"
+			"data: 2\n\n:2345678901234567890\ndata: 3\n\ndata: 4\n\n"),
+		    STR("std||||1;"
+			"?5:The data of an event is longer than --max-body allows.;std||||2;"
+			"?11:A line is longer than --max-body allows.;std||||4;"));
+	setting.refuse_at = 1;
+	expect_with(&setting, STR("data: 1\n\ndata: 2\n\n"), STR("?2:refused;std||||2;"));
 }
 
 /* sse */
