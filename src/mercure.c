@@ -109,9 +109,7 @@ static const char *update_read(struct update *update, struct buf *content)
 /* What an id may not be here, though it could be sent: it would mean something else. */
 static const char *id_check(struct str id)
 {
-	if (str_starts(id, STR("#")) || str_eq(id, STR("earliest")))
-		return "An id must not begin with # nor be earliest.";
-	return NULL;
+	return str_starts(id, STR("#")) ? "An id must not begin with #." : NULL;
 }
 
 void mercure_form_end(struct hub *hub, struct conn *conn)

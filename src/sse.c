@@ -68,8 +68,11 @@ const char *sse_check(const struct event *event)
 		return "The event type is not UTF-8.";
 	if (event->id.n > SSE_ID_MAX)
 		return "The id may have 1024 bytes at the most.";
-	if (str_find_eol(event->id) < event->id.n || has_nul(event->id))
-		return "The id must not have CR, LF or NUL.";
+	/* A browser sends it back as the value of a header field. */
+	if (has_control(event->id) || str_trim(event->id).n != event->id.n)
+		return "The id must not have control characters, nor white space at its ends.";
+	if (str_eq(event->id, STR("earliest")))
+		return "The id must not be earliest, which means everything retained.";
 	if (!str_is_utf8(event->id))
 		return "The id is not UTF-8.";
 	if (has_nul(event->data))
