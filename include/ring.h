@@ -21,7 +21,10 @@
 #include "eventid.h"
 #include "sse.h"
 
-enum { RING_BYTES_MIN = 65536 };
+enum {
+	RING_BYTES_MIN = 65536,
+	RING_DOUBLES_MAX = 1024, /* records with the same own id, of which the oldest is found */
+};
 
 /* A day: an id from the far future would leave no room for those that follow it. */
 #define RING_ID_AHEAD_MS 86400000u
@@ -145,7 +148,7 @@ uint64_t ring_after(const struct ring *ring, struct eventid id);
 
 /*
  * The oldest retained record that its publisher gave this id: true with its number. Costs the same
- * however much is retained.
+ * however much is retained; an id that more than RING_DOUBLES_MAX records have is not found.
  */
 bool ring_find_own_id(const struct ring *ring, struct str id, uint64_t *record);
 

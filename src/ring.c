@@ -447,12 +447,15 @@ uint64_t ring_after(const struct ring *ring, struct eventid id)
 bool ring_find_own_id(const struct ring *ring, struct str id, uint64_t *number)
 {
 	uint64_t n = *bucket_of(ring, id);
+	unsigned looks = 0;
 	bool found = false;
 
 	/* From the newest to the oldest of the bucket; what has been evicted ends the chain. */
 	while (n != NO_RECORD && n >= ring->header->first && n < ring->header->next) {
 		const struct record *record = slot_of(ring, n);
 
+		if (++looks > RING_DOUBLES_MAX)
+			return false;
 		if (str_eq(ring_id_text(ring, record), id)) {
 			*number = n;
 			found = true;

@@ -219,6 +219,27 @@ Test(ring, own_ids_are_found_until_they_are_evicted_the_earliest_of_doubles_firs
 	cr_assert_not(ring_find_own_id(&ring, STR("id-0"), &found));
 }
 
+/* A publisher who always gives the same id must not make everybody wait who names it. */
+Test(ring, an_own_id_of_very_many_is_not_looked_for)
+{
+	enum { SIZE = 8 << 20 };
+	uint64_t n, first, found;
+	struct str topic = STR("t");
+	struct event event = {
+		.topics = &topic, .topic_count = 1, .id = STR("same"), .retry_ms = SSE_NO_RETRY
+	};
+	struct ring big;
+
+	cr_assert_eq(ring_init(&big, SIZE, START_MS), 0);
+	cr_assert_eq(ring_append(&big, &event, START_MS, &first), 0);
+	for (int i = 1; i < RING_DOUBLES_MAX; i++)
+		cr_assert_eq(ring_append(&big, &event, START_MS, &n), 0);
+	cr_assert(ring_find_own_id(&big, event.id, &found) && found == first);
+	cr_assert_eq(ring_append(&big, &event, START_MS, &n), 0);
+	cr_assert_not(ring_find_own_id(&big, event.id, &found));
+	ring_done(&big);
+}
+
 /* Records that are looked at to find an id: those of its bucket. */
 static unsigned looks_for(const struct ring *r, struct str id)
 {
