@@ -83,7 +83,8 @@ struct conn {
 	 * Live: the last byte that did not come from its audience's flush.
 	 */
 	uint32_t since_ms;
-	uint32_t expires_s; /* of a stream or a poll: Unix time when its token ends; 0 = never */
+	uint32_t expires_s; /* of a stream, a poll or a flow: Unix time when its token ends; 0 =
+			       never */
 	uint32_t presence;  /* of a stream: its entry in presence.h; 0 = none */
 };
 

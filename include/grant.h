@@ -29,4 +29,7 @@ void grant_done(struct grant *grant);
  */
 const char *grant_read(struct grant *grant, const struct jwt *jwt);
 
+/* When its time ends, in whole seconds, rounded up; 0 = never. */
+uint32_t grant_expiry(const struct grant *grant);
+
 #endif

@@ -38,8 +38,8 @@ void publish_event_end(struct hub *hub, struct conn *conn);
 void publish_feed_data(struct hub *hub, struct conn *conn, struct str data);
 void publish_feed_end(struct hub *hub, struct conn *conn);
 
-/* The daemon ends in the middle of a feed: 503, and how much of it is published. */
-void publish_feed_stop(struct hub *hub, struct conn *conn);
+/* Nothing more of a feed is taken: this status, why, and how much of it is published. */
+void publish_feed_stop(struct hub *hub, struct conn *conn, int status, const char *why);
 
 /* 413, and the connection ends. */
 void publish_too_large(struct hub *hub, struct conn *conn);

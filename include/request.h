@@ -15,7 +15,8 @@ void request_run_agenda(struct hub *hub);
 /* A head or a body has taken too long: 408, and the connection ends for that reason. */
 void request_timed_out(struct hub *hub, struct conn *conn, enum stats_reason reason);
 
-/* The daemon ends: a flow of events, which may have no end of its own, is answered now. */
-void request_drain(struct hub *hub, struct conn *conn);
+/* A flow of events, which may have no end of its own, is answered now; other conns are left alone.
+ */
+void request_stop_flow(struct hub *hub, struct conn *conn, int status, const char *why);
 
 #endif

@@ -43,7 +43,7 @@ void drain_begin(struct server *server, const char *why)
 		drain->spread_ms = (uint64_t)drain->streams * STREAM_MS;
 	/* A flow of events may have no end of its own: it gets its answer now. */
 	for (uint32_t slot = 1; slot < hub->conns.high; slot++)
-		request_drain(hub, conns_at(&hub->conns, slot));
+		request_stop_flow(hub, conns_at(&hub->conns, slot), 503, "The daemon is ending.");
 }
 
 /* Ends the next one in the table: false when there is none. */

@@ -80,3 +80,15 @@ const char *grant_read(struct grant *grant, const struct jwt *jwt)
 		wrong = "There is no memory for the token.";
 	return wrong;
 }
+
+uint32_t grant_expiry(const struct grant *grant)
+{
+	uint32_t whole;
+
+	if (isinf(grant->expires_s))
+		return 0;
+	if (grant->expires_s >= UINT32_MAX)
+		return UINT32_MAX;
+	whole = (uint32_t)grant->expires_s;
+	return whole + (whole < grant->expires_s);
+}

@@ -33,6 +33,7 @@ static bool is_allowed(struct hub *hub, struct conn *conn, const struct http_req
 {
 	const struct secrets *secrets = &hub->secrets;
 
+	conn->expires_s = 0;
 	if (conn->flags & CONN_CONTROL || has_publish_token(hub, request)) {
 		names_add(&exchange_of(hub, conn)->rights, STR("*"));
 		return true;
@@ -61,6 +62,7 @@ bool publish_by_token(struct hub *hub, struct conn *conn, const struct http_requ
 		wrong = "The token does not allow to publish.";
 	if (!wrong && buf_add(&exchange->rights, buf_str(&grant.publish)))
 		wrong = "There is no memory for the token.";
+	conn->expires_s = grant_expiry(&grant);
 	if (wrong)
 		reply_text(hub, conn, 401, "%s", wrong);
 	grant_done(&grant);
@@ -350,14 +352,14 @@ static void feed_refuse(struct hub *hub, struct conn *conn)
 	buf_done(&answer);
 }
 
-void publish_feed_stop(struct hub *hub, struct conn *conn)
+void publish_feed_stop(struct hub *hub, struct conn *conn, int status, const char *why)
 {
 	struct buf answer;
 
 	buf_init(&answer, 1 << 16);
-	buf_add(&answer, STR("{\"error\":\"The daemon is ending.\","));
+	buf_addf(&answer, "{\"error\":\"%s\",", why);
 	exchange_of(hub, conn)->keep_alive = false;
-	feed_answer(hub, conn, 503, &answer);
+	feed_answer(hub, conn, status, &answer);
 	buf_done(&answer);
 }
 

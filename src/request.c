@@ -428,12 +428,12 @@ void request_timed_out(struct hub *hub, struct conn *conn, enum stats_reason rea
 	refuse(hub, conn, 408, "The request took too long to arrive.");
 }
 
-void request_drain(struct hub *hub, struct conn *conn)
+void request_stop_flow(struct hub *hub, struct conn *conn, int status, const char *why)
 {
 	if (conn->state != CONN_BODY || conn->flags & CONN_DOOMED ||
 	    exchange_at(&hub->conns.exchanges, conn->exchange)->sink != SINK_FEED)
 		return;
-	publish_feed_stop(hub, conn);
+	publish_feed_stop(hub, conn, status, why);
 	request_finished(hub, conn);
 }
 

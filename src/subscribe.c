@@ -4,7 +4,6 @@
 #include "subscribe.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "access.h"
@@ -73,7 +72,7 @@ static const char *topics_read(struct buf *topics, const struct hub *hub, const 
 	if (path_topic.p)
 		wrong = subscribe_add(topics, hub, conn, path_topic, false, SSE_TOPIC_MAX);
 	while (!wrong && uri_query_next(&query, &name, &value))
-		if (str_eq(name, STR("topic")))
+		if (uri_eq(name, true, STR("topic")))
 			wrong = subscribe_add(topics, hub, conn, value, true, SSE_TOPIC_MAX);
 	if (!wrong && topics->n == 0)
 		wrong = names_add(topics, STR("broadcast")) ? reply_no_memory : NULL;
@@ -262,19 +261,6 @@ static void name_start(struct exchange *exchange, const struct start *start)
 		buf_addf(&exchange->cors, "Last-Event-ID: %.*s\r\n", STR_ARG(from));
 }
 
-/* When a token's time ends, as a conn has it; rounded up. */
-static uint32_t expiry_of(const struct grant *grant)
-{
-	uint32_t whole;
-
-	if (isinf(grant->expires_s))
-		return 0;
-	if (grant->expires_s >= UINT32_MAX)
-		return UINT32_MAX;
-	whole = (uint32_t)grant->expires_s;
-	return whole + (whole < grant->expires_s);
-}
-
 static void open_stream(struct hub *hub, struct conn *conn, const struct wish *wish,
 			const struct start *start)
 {
@@ -309,7 +295,7 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wish *w
 	reply_stream_head(hub, conn);
 	say_hello(hub, &exchange->out, framing, start, wish->is_mercure);
 	stream_open(hub, conn, audience, record);
-	conn->expires_s = expiry_of(wish->grant);
+	conn->expires_s = grant_expiry(wish->grant);
 	if (exchange->out.err)
 		conn_doom(hub, conn, REASON_NO_MEMORY);
 	else if (hub->draining)
@@ -335,7 +321,7 @@ static void open_poll(struct hub *hub, struct conn *conn, const struct http_requ
 	if (request->framing == HTTP_CHUNKED || request->content_length > 0)
 		exchange->keep_alive = false;
 	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
-	conn->expires_s = expiry_of(wish->grant);
+	conn->expires_s = grant_expiry(wish->grant);
 	if (err)
 		refuse_poll(hub, conn, err);
 	else

@@ -138,7 +138,11 @@ static void visit_body(struct hub *hub, struct conn *conn)
 	const struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
 
 	/* A flow of events may pause for as long as its source has nothing to say. */
-	if (exchange->sink != SINK_FEED && conn_age_ms(hub, conn) > hub->config.body_timeout_ms)
+	if (exchange->sink == SINK_FEED && is_expired(conn)) {
+		conn->reason = REASON_EXPIRED;
+		request_stop_flow(hub, conn, 401, "The token has expired.");
+	} else if (exchange->sink != SINK_FEED &&
+		   conn_age_ms(hub, conn) > hub->config.body_timeout_ms)
 		request_timed_out(hub, conn, REASON_BODY_TIMEOUT);
 }
 

@@ -224,7 +224,8 @@ static struct token short_lived(double seconds)
 	char claims[256];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(claims, sizeof(claims), "{\"mercure\":{\"subscribe\":[\"*\"]},\"exp\":%.3f}",
+	snprintf(claims, sizeof(claims),
+		 "{\"mercure\":{\"subscribe\":[\"*\"],\"publish\":[\"*\"]},\"exp\":%.3f}",
 		 (double)now.tv_sec + (double)now.tv_nsec / 1e9 + seconds);
 	return token_of(claims);
 }
@@ -257,6 +258,31 @@ Test(mercure_stream, ends_with_its_token)
 }
 
 /* --- the same tokens elsewhere --- */
+
+/* Who has begun to publish in time may not go on for ever. */
+Test(mercure_stream, flow_ends_with_its_token)
+{
+	struct token brief = short_lived(2.5);
+	struct daemon d;
+	struct client c;
+	struct response r;
+
+	hub_begin(&d, NULL);
+	client_open(&c, &d);
+	client_sendf(&c,
+		     "POST /publish/a HTTP/1.1\r\nHost: a\r\n%sTransfer-Encoding: chunked\r\n"
+		     "Content-Type: application/x-ndjson\r\n\r\n3\r\n{}\n\r\n",
+		     bearer(&brief));
+	client_read(&c, &r);
+	cr_expect_eq(r.status, 401);
+	cr_expect(response_has(&r, "The token has expired."));
+	cr_expect(response_has(&r, "\"accepted\":1,"));
+	response_done(&r);
+	client_expect_eof(&c);
+	metric_wait(&d, "ssecast_disconnects_total{reason=\"expired\"}", 1);
+	client_close(&c);
+	daemon_stop(&d);
+}
 
 static int publish_with(const struct daemon *d, const char *target, const char *fields,
 			const char *body)
