@@ -89,17 +89,18 @@ struct conn {
 };
 
 struct conns {
-	int fd;             /* the memfd */
-	struct conn *table; /* slot 0 is nobody */
-	uint32_t capacity;  /* slots, 0 included */
-	uint32_t high;      /* slots ever used, 0 included: where the sweep ends */
-	uint32_t free;      /* first of the free list */
-	uint32_t count;     /* conns that are not free */
-	uint32_t refused;   /* of them, those that are over a limit */
-	uint32_t streams;   /* of them, subscribers */
-	uint32_t live;      /* of those, live */
-	uint32_t agenda;    /* first conn to be visited in the next turn */
-	uint32_t doomed;    /* conns on the agenda that are to be closed */
+	int fd;               /* the memfd */
+	struct conn *table;   /* slot 0 is nobody */
+	uint32_t capacity;    /* slots, 0 included */
+	uint32_t high;        /* slots ever used, 0 included: where the sweep ends */
+	uint32_t free;        /* first of the free list */
+	uint32_t count;       /* conns that are not free */
+	uint32_t refused;     /* of them, those that are over a limit */
+	uint32_t streams;     /* of them, subscribers */
+	uint32_t live;        /* of those, live */
+	uint32_t agenda;      /* first of the queue of conns to be visited; 0 = none … */
+	uint32_t agenda_last; /* … and its last */
+	uint32_t doomed;      /* conns on the agenda that are to be closed */
 	struct exchanges exchanges;
 	struct peers peers;
 	char *input; /* CONN_INPUT_BYTES: where every read goes first */
@@ -180,13 +181,12 @@ bool conn_failed(struct hub *hub, struct conn *conn, int err, uint16_t flag);
 /* Closes the doomed: how many. */
 uint32_t conns_bury(struct hub *hub);
 
-/* Has the conn visited in the next turn, for CONN_READABLE or CONN_WRITABLE. */
+/* Has the conn visited when its turn comes, for CONN_READABLE or CONN_WRITABLE: the agenda is a
+ * queue. */
 void conn_later(struct hub *hub, struct conn *conn, uint16_t flag);
 
-/* Takes the next conn off the agenda as it is now: its slot, or 0. *agenda begins as
- * conns_agenda(). */
-uint32_t conns_agenda(struct conns *conns);
-uint32_t conns_agenda_next(struct conns *conns, uint32_t *agenda);
+/* Takes the first conn off the agenda, which is not empty: its slot. */
+uint32_t conns_agenda_take(struct conns *conns);
 
 /* Sets since_ms to now; and the time since then, in ms, up to 49 days. */
 void conn_touch(const struct hub *hub, struct conn *conn);

@@ -219,8 +219,12 @@ static void agenda_add(struct conns *conns, struct conn *conn)
 	if (conn->flags & CONN_ON_AGENDA)
 		return;
 	conn->flags |= CONN_ON_AGENDA;
-	conn->next = conns->agenda;
-	conns->agenda = conns_slot(conns, conn);
+	conn->next = 0;
+	if (conns->agenda)
+		conns_at(conns, conns->agenda_last)->next = conns_slot(conns, conn);
+	else
+		conns->agenda = conns_slot(conns, conn);
+	conns->agenda_last = conns_slot(conns, conn);
 }
 
 void conn_later(struct hub *hub, struct conn *conn, uint16_t flag)
@@ -229,22 +233,13 @@ void conn_later(struct hub *hub, struct conn *conn, uint16_t flag)
 	agenda_add(&hub->conns, conn);
 }
 
-uint32_t conns_agenda(struct conns *conns)
+uint32_t conns_agenda_take(struct conns *conns)
 {
-	uint32_t agenda = conns->agenda;
+	uint32_t slot = conns->agenda;
+	struct conn *conn = conns_at(conns, slot);
 
-	conns->agenda = 0;
-	return agenda;
-}
-
-uint32_t conns_agenda_next(struct conns *conns, uint32_t *agenda)
-{
-	uint32_t slot = *agenda;
-
-	if (!slot)
-		return 0;
-	*agenda = conns->table[slot].next;
-	conns->table[slot].flags &= (uint16_t)~CONN_ON_AGENDA;
+	conns->agenda = conn->next;
+	conn->flags &= (uint16_t)~CONN_ON_AGENDA;
 	return slot;
 }
 
@@ -332,19 +327,21 @@ static void conn_close(struct hub *hub, struct conn *conn)
 uint32_t conns_bury(struct hub *hub)
 {
 	struct conns *conns = &hub->conns;
-	uint32_t buried = conns->doomed, agenda, slot;
+	uint32_t buried = conns->doomed, last = conns->agenda_last, slot;
 
 	if (!buried)
 		return 0;
-	agenda = conns_agenda(conns);
-	while ((slot = conns_agenda_next(conns, &agenda))) {
-		struct conn *conn = &conns->table[slot];
+	/* All doomed are on the agenda; the others stay there, in their order. */
+	do {
+		struct conn *conn;
 
+		slot = conns_agenda_take(conns);
+		conn = &conns->table[slot];
 		if (conn->flags & CONN_DOOMED)
 			conn_close(hub, conn);
 		else
 			agenda_add(conns, conn);
-	}
+	} while (slot != last);
 	return buried;
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "forwarded.h"
 #include "longpoll.h"
 #include "mercure.h"
@@ -22,8 +23,9 @@
 #include "stream.h"
 
 enum {
-	READS_PER_TURN = 4,           /* of one conn: CONN_INPUT_BYTES each at the most */
-	HEADS_PER_TURN = 512,         /* of one conn */
+	READS_PER_TURN = 4,                   /* of one conn: CONN_INPUT_BYTES each at the most */
+	HEADS_PER_VISIT = 16,                 /* of one conn, … */
+	HEAD_BYTES_PER_VISIT = HTTP_HEAD_MAX, /* … and some more or less than these */
 	ANSWERS_TOGETHER = 64 * 1024, /* bytes of pipelined answers that wait for each other */
 	REFUSALS_LOGGED = 10,         /* in ten seconds */
 };
@@ -242,7 +244,8 @@ static size_t input_use(struct hub *hub, struct conn *conn, struct str bytes)
 	while (used && total < bytes.n && takes_input(conn)) {
 		struct str rest = str_from(bytes, total);
 
-		if (conn->state == CONN_HEAD && heads++ == HEADS_PER_TURN) {
+		if (conn->state == CONN_HEAD &&
+		    (heads++ == HEADS_PER_VISIT || total > HEAD_BYTES_PER_VISIT)) {
 			conn_later(hub, conn, CONN_BACKLOG);
 			break;
 		}
@@ -356,7 +359,9 @@ static void input_end(struct hub *hub, struct conn *conn)
 static bool input_read(struct hub *hub, struct conn *conn)
 {
 	struct str bytes = { hub->conns.input, 0 };
-	ssize_t n = recv(conn->fd, hub->conns.input, CONN_INPUT_BYTES, MSG_DONTWAIT);
+	/* What is read of heads that have to wait would only lie about. */
+	size_t room = conn->state == CONN_HEAD ? HTTP_HEAD_MAX : CONN_INPUT_BYTES;
+	ssize_t n = recv(conn->fd, hub->conns.input, room, MSG_DONTWAIT);
 
 	if (n == 0) {
 		input_end(hub, conn);
@@ -368,7 +373,7 @@ static bool input_read(struct hub *hub, struct conn *conn)
 		return false;
 	}
 	/* A short read has emptied the socket, unless its end lies behind. */
-	if (n < CONN_INPUT_BYTES && !(conn->flags & CONN_HUNG_UP))
+	if ((size_t)n < room && !(conn->flags & CONN_HUNG_UP))
 		conn->flags &= (uint16_t)~CONN_READABLE;
 	bytes.n = (size_t)n;
 	/* A stream has nothing to say, and whoever lingers is not listened to. */
@@ -455,19 +460,27 @@ void request_event(struct hub *hub, uint32_t slot, uint32_t generation, uint32_t
 		conn->flags |= CONN_READABLE;
 	if (bits & EPOLLOUT)
 		conn->flags |= CONN_WRITABLE;
-	conn_serve(hub, conn);
+	/* Publishers and operators do not queue with everybody. */
+	if (conn->flags & CONN_CONTROL)
+		conn_serve(hub, conn);
+	else
+		conn_later(hub, conn, 0);
 }
 
-void request_run_agenda(struct hub *hub)
+void request_run_agenda(struct hub *hub, uint64_t until_ns)
 {
-	uint32_t agenda = conns_agenda(&hub->conns), slot;
+	uint32_t last = hub->conns.agenda_last, slot;
 
-	while ((slot = conns_agenda_next(&hub->conns, &agenda))) {
-		struct conn *conn = conns_at(&hub->conns, slot);
+	if (!hub->conns.agenda)
+		return;
+	do {
+		struct conn *conn;
 
+		slot = conns_agenda_take(&hub->conns);
+		conn = conns_at(&hub->conns, slot);
 		if (conn->flags & CONN_DOOMED)
 			conn_later(hub, conn, 0);
 		else
 			conn_serve(hub, conn);
-	}
+	} while (slot != last && clock_mono_ns() < until_ns);
 }

@@ -25,6 +25,7 @@
 
 enum {
 	DRAIN_STEP_MS = 10,     /* between two looks at whose time has come */
+	AGENDA_NS = 10000000,   /* of a turn: who comes later than that has to wait for the next */
 	UPGRADE_CHECK_MS = 100, /* whether the new binary takes too long to answer */
 };
 
@@ -369,7 +370,7 @@ int server_turn(struct server *server, int timeout_ms)
 
 		on_event(server, key, bits);
 	}
-	request_run_agenda(hub);
+	request_run_agenda(hub, begun_ns + AGENDA_NS);
 	more = source_read(&server->source, hub);
 	if (is_source_at_end(server) && !hub->draining)
 		drain_begin(server, "standard input has ended");
