@@ -130,8 +130,15 @@ static void refuse(struct hub *hub, struct conn *conn, int status, const char *w
 {
 	struct exchange *exchange = exchange_at(&hub->conns.exchanges, conn->exchange);
 
-	exchange->route = ROUTE_NONE;
-	reply_refuse(hub, conn, status, why);
+	if (!exchange->status) {
+		exchange->route = ROUTE_NONE;
+		reply_refuse(hub, conn, status, why);
+	} else {
+		/* It has its answer; a second one would be taken for that to the next request. */
+		exchange->keep_alive = false;
+		if (!conn->reason)
+			conn->reason = REASON_REFUSED;
+	}
 	request_finished(hub, conn);
 }
 

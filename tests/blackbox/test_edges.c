@@ -3,8 +3,10 @@
  */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "metrics.h"
 #include "reader.h"
 
 /* The publisher knows its own id before the flush, and so does who is pipelined behind it. */
@@ -81,6 +83,38 @@ Test(edges, reloading_an_unchanged_configuration_needs_no_restart)
 	cr_expect_not(daemon_has_said(&d, "restart"));
 	daemon_wait_exit(&d);
 	daemon_done(&d);
+}
+
+/* The answer goes out before the body, which nobody needs, has come: what is wrong with that one is
+ * the connection's end, and no second answer. */
+Test(edges, wrong_body_of_an_answered_request_is_not_answered_again)
+{
+	static const struct {
+		const char *body, *reason;
+	} rows[] = {
+		{ "Content-Length: 9\r\n\r\n", "body_timeout" },
+		{ "Transfer-Encoding: chunked\r\n\r\nnonsense", "refused" },
+	};
+	struct daemon d;
+
+	daemon_begin(&d, OPTIONS("--body-timeout", "100ms"));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char metric[96];
+		struct client c;
+		struct response r;
+
+		client_open(&c, &d);
+		client_sendf(&c, "GET /healthz HTTP/1.1\r\nHost: a\r\n%s", rows[i].body);
+		client_read(&c, &r);
+		cr_expect_eq(r.status, 200);
+		response_done(&r);
+		client_expect_eof(&c);
+		client_close(&c);
+		snprintf(metric, sizeof(metric), "ssecast_disconnects_total{reason=\"%s\"}",
+			 rows[i].reason);
+		metric_wait(&d, metric, 1);
+	}
+	daemon_stop(&d);
 }
 
 /* Each expression of a stranger's template looks at the whole of every topic that is published. */
