@@ -34,7 +34,8 @@ struct place {
 /* Subscribers that ask for the same. */
 struct audience {
 	uint32_t *selectors; /* owned; sorted indices, and behind them those of the claims, sorted
-				too; NULL while the entry is free */
+				too, and the place in each selector's list; NULL while the entry is
+				free */
 	uint32_t selector_count, claim_count;
 	uint8_t framing;
 	uint32_t look_cost; /* of asking whether it wants a topic, in comparisons of two names */

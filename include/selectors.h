@@ -66,9 +66,14 @@ int selectors_get(struct selectors *selectors, struct str names, uint64_t select
 /* Frees those of them that no audience has any more; one may be there twice. */
 void selectors_release(struct selectors *selectors, const uint32_t *numbers, uint32_t count);
 
-/* Has a selector know an audience that asks for it, and forget it. 0 or -ENOMEM. */
-int selectors_attach(struct selectors *selectors, uint32_t index, uint32_t audience);
-void selectors_detach(struct selectors *selectors, uint32_t index, uint32_t audience);
+/*
+ * Has a selector know an audience that asks for it: 0, with its place in the list in *place, or
+ * -ENOMEM. And has it forget that one: another audience gets its place, which is returned, or 0.
+ */
+int selectors_attach(struct selectors *selectors, uint32_t index, uint32_t audience,
+		     uint32_t *place);
+uint32_t selectors_detach(struct selectors *selectors, uint32_t index, uint32_t audience,
+			  uint32_t place);
 
 /* Whether one of these selectors asks for one of the record's topics. */
 bool selectors_want(const struct selectors *selectors, const uint32_t *numbers, uint32_t count,

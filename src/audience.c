@@ -127,17 +127,23 @@ static void audience_rehash(struct audiences *audiences)
 	}
 }
 
-/* Has the selectors know the audience. 0 or -ENOMEM, with nothing changed. */
-static int audience_attach(struct audiences *audiences, const struct parts *parts, uint32_t index)
+/*
+ * Has the selectors know the audience; notes its place in the list of each. 0 or -ENOMEM, with
+ * nothing changed.
+ */
+static int audience_attach(struct audiences *audiences, const struct parts *parts, uint32_t index,
+			   uint32_t *places)
 {
 	uint32_t attached = 0;
 
 	while (attached < parts->selector_count &&
-	       !selectors_attach(&audiences->selectors, parts->numbers[attached], index))
+	       !selectors_attach(&audiences->selectors, parts->numbers[attached], index,
+				 &places[attached]))
 		attached++;
 	if (attached < parts->selector_count) {
 		while (attached-- > 0)
-			selectors_detach(&audiences->selectors, parts->numbers[attached], index);
+			selectors_detach(&audiences->selectors, parts->numbers[attached], index,
+					 places[attached]);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < parts->claim_count; i++)
@@ -182,8 +188,9 @@ static uint32_t audience_new(struct audiences *audiences, const struct parts *pa
 
 	if (array_grow(&audiences->table, &audiences->cap, index + 1, sizeof(*audience)))
 		return 0;
-	copy = malloc(size);
-	if (!copy || audience_attach(audiences, parts, index)) {
+	/* Behind the numbers, a place for each selector. */
+	copy = malloc(size + parts->selector_count * sizeof(*copy));
+	if (!copy || audience_attach(audiences, parts, index, copy + size / sizeof(*copy))) {
 		free(copy);
 		return 0;
 	}
@@ -245,6 +252,33 @@ int audience_describe(const struct audiences *audiences, const struct audience *
 	return selectors->err ? selectors->err : claims->err;
 }
 
+static uint32_t *places_of(const struct audience *audience)
+{
+	return audience->selectors + audience->selector_count + audience->claim_count;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Takes the audience off the list of its selector i; the last of the list gets its place. */
+static void audience_detach(struct audiences *audiences, uint32_t index, uint32_t i)
+{
+	const struct audience *audience = &audiences->table[index], *other;
+	uint32_t number = audience->selectors[i], place = places_of(audience)[i];
+	uint32_t moved = selectors_detach(&audiences->selectors, number, index, place);
+	const uint32_t *at;
+
+	if (!moved)
+		return;
+	other = &audiences->table[moved];
+	at = bsearch(&number, other->selectors, other->selector_count, sizeof(number), by_number);
+	places_of(other)[at - other->selectors] = place;
+}
+
 void audiences_leave(struct audiences *audiences, uint32_t index)
 {
 	struct audience *audience = audience_at(audiences, index);
@@ -260,7 +294,7 @@ void audiences_leave(struct audiences *audiences, uint32_t index)
 		link = &audiences->table[*link].next;
 	*link = audience->next;
 	for (uint32_t i = 0; i < count; i++)
-		selectors_detach(&audiences->selectors, selectors[i], index);
+		audience_detach(audiences, index, i);
 	for (uint32_t i = 0; i < claims; i++)
 		audiences->selectors.table[selectors[count + i]].claims--;
 	selectors_release(&audiences->selectors, selectors, count + claims);

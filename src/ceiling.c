@@ -125,7 +125,7 @@ static void subscriptions(struct account *account)
 	uint64_t tables = table_bytes(clients + 1, sizeof(struct audience)) +
 			  buckets_bytes(clients + 1) +
 			  table_bytes((clients + 2) * PENDING_TIMES, sizeof(struct pending));
-	uint64_t own = (selectors + least(topics, account->claims)) * sizeof(uint32_t) +
+	uint64_t own = (2 * selectors + least(topics, account->claims)) * sizeof(uint32_t) +
 		       MALLOC_BYTES + MALLOC_LEAST + ARRAY_LOOSE * sizeof(struct place);
 	/* The lists of who asks for a topic. */
 	uint64_t lists = least(topics, clients * selectors) * LIST_BYTES +

@@ -183,7 +183,8 @@ static int audiences_add(struct selector *selector, uint32_t audience)
 	return err;
 }
 
-int selectors_attach(struct selectors *selectors, uint32_t index, uint32_t audience)
+int selectors_attach(struct selectors *selectors, uint32_t index, uint32_t audience,
+		     uint32_t *place)
 {
 	struct selector *selector = &selectors->table[index];
 	bool is_new = selector->kind != SELECTOR_EXACT && selector->audience_count == 0;
@@ -191,27 +192,29 @@ int selectors_attach(struct selectors *selectors, uint32_t index, uint32_t audie
 
 	if (err)
 		return err;
+	*place = selector->audience_count;
 	err = audiences_add(selector, audience);
 	if (err && is_new)
 		pattern_remove(selectors, index);
 	return err;
 }
 
-void selectors_detach(struct selectors *selectors, uint32_t index, uint32_t audience)
+uint32_t selectors_detach(struct selectors *selectors, uint32_t index, uint32_t audience,
+			  uint32_t place)
 {
 	struct selector *selector = &selectors->table[index];
 	uint32_t *list =
 		selector->audience_cap ? selector->audiences.many : &selector->audiences.one;
-	uint32_t at = 0;
+	uint32_t moved = list[--selector->audience_count];
 
-	while (list[at] != audience)
-		at++;
-	list[at] = list[--selector->audience_count];
+	assert(place <= selector->audience_count && list[place] == audience);
+	list[place] = moved;
 	if (selector->audience_cap)
 		array_give_back(&selector->audiences.many, &selector->audience_cap,
 				selector->audience_count, sizeof(uint32_t));
 	if (selector->kind != SELECTOR_EXACT && selector->audience_count == 0)
 		pattern_remove(selectors, index);
+	return moved == audience ? 0 : moved;
 }
 
 void selectors_release(struct selectors *selectors, const uint32_t *numbers, uint32_t count)
