@@ -4,15 +4,19 @@
 #ifndef LISTENER_H
 #define LISTENER_H
 
+#include <sys/types.h>
+
 #include "hub.h"
 #include "log.h"
 
 struct listener {
 	int fd;
 	bool is_control;
-	uint16_t flags;     /* of its conns: CONN_CONTROL, CONN_PREFACE (ADDR,proxy) */
-	bool is_waiting;    /* connections may wait to be accepted */
-	char *unlink_path;  /* of a unix socket that we made; owned; removed at the end */
+	uint16_t flags;    /* of its conns: CONN_CONTROL, CONN_PREFACE (ADDR,proxy) */
+	bool is_waiting;   /* connections may wait to be accepted */
+	char *unlink_path; /* of a unix socket that we made; owned; removed at the end, … */
+	dev_t unlink_dev;  /* … unless another program has put its own there meanwhile */
+	ino_t unlink_ino;
 	char *address;      /* as the configuration has it; owned */
 	bool is_full;       /* the table had no room for one more of its conns */
 	bool has_strangers; /* who waits there may have come before sock_prepare() */

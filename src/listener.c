@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -58,6 +59,38 @@ static struct sock_buffers buffers_of(const struct hub *hub, bool is_control)
 								  : LISTENER_RCVBUF };
 }
 
+/* What lies at the path of a unix socket: false if nothing does. */
+static bool path_identity(const char *path, dev_t *dev, ino_t *ino)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return false;
+	*dev = st.st_dev;
+	*ino = st.st_ino;
+	return true;
+}
+
+/* Has the path of a unix socket that lies there now removed at the end; takes the path. */
+static void path_own(struct listener *listener, char *path)
+{
+	listener->unlink_path = path;
+	if (path && !path_identity(path, &listener->unlink_dev, &listener->unlink_ino)) {
+		free(path);
+		listener->unlink_path = NULL;
+	}
+}
+
+static void path_remove(const struct listener *listener)
+{
+	dev_t dev;
+	ino_t ino;
+
+	if (listener->unlink_path && path_identity(listener->unlink_path, &dev, &ino) &&
+	    dev == listener->unlink_dev && ino == listener->unlink_ino)
+		unlink(listener->unlink_path);
+}
+
 static int listener_open(struct listeners *listeners, struct hub *hub, const char *text,
 			 bool is_control)
 {
@@ -85,7 +118,7 @@ static int listener_open(struct listeners *listeners, struct hub *hub, const cha
 	listeners->count++;
 	listener->address = strdup(text);
 	if (address.is_unix && address.path[0] != '@')
-		listener->unlink_path = strdup(address.path);
+		path_own(listener, strdup(address.path));
 	err = loop_add(&hub->loop, listener->fd, EPOLLIN,
 		       (struct loop_key){ LOOP_LISTENER, listeners->count - 1, 0 });
 	if (err)
@@ -225,7 +258,7 @@ int listeners_unpack(struct listeners *from, struct str packed)
 		listener->fd = (int)unpack_u64(&in, INT32_MAX);
 		listener->is_control = unpack_bool(&in);
 		listener->is_waiting = unpack_bool(&in);
-		listener->unlink_path = unpack_text(&in);
+		path_own(listener, unpack_text(&in));
 		listener->address = unpack_text(&in);
 	}
 	return in.is_damaged ? -EINVAL : 0;
@@ -237,8 +270,7 @@ void listeners_done(struct listeners *listeners)
 		struct listener *listener = &listeners->items[i];
 
 		/* In this order: a closed one could be replaced by another program's. */
-		if (listener->unlink_path)
-			unlink(listener->unlink_path);
+		path_remove(listener);
 		if (listener->fd >= 0)
 			close(listener->fd);
 		free(listener->unlink_path);
