@@ -202,6 +202,7 @@ void upgrade_turn_end(struct server *server)
 		return;
 	if (server->hub.draining) {
 		refuse(server, "the daemon is ending");
+		log_flush();
 		return;
 	}
 	server->hub.stats.upgrades++;
@@ -211,6 +212,8 @@ void upgrade_turn_end(struct server *server)
 	if (state_fd >= 0)
 		close(state_fd);
 	refuse(server, strerror(-err));
+	/* The turn has written its log, and there may be none for long. */
+	log_flush();
 }
 
 int upgrade_state_fd(void)

@@ -463,6 +463,12 @@ Test(upgrade, what_cannot_take_over_does_not)
 	/* It accepts, but is gone when its turn comes. */
 	install_script(&d, "#!/bin/sh\nrm -f \"$0\"; echo accepted by nobody\n");
 	upgrade_refused(&d, "No such file");
+	/* The same is said at once where nobody is there, for whom there would be another turn. */
+	metric_wait_down(&d, "ssecast_connections", 1);
+	install_script(&d, "#!/bin/sh\nrm -f \"$0\"; echo accepted by nobody\n");
+	daemon_forget_log(&d);
+	daemon_signal(&d, SIGUSR2);
+	daemon_wait_log(&d, "no upgrade: No such file");
 	install(&d, own_binary());
 	upgrade(&d);
 	daemon_stop(&d);
