@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,8 @@ int main(int argc, char **argv)
 	struct config config;
 
 	open_standard_files();
+	/* A limit of a file's size is an error like others, and not the end of all streams. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (config_init(&config)) {
 		fputs("ssecastd: there is no memory for the configuration\n", stderr);
 		return EXIT_FAILURE;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,6 +107,39 @@ Test(run, check_config_help_and_version_exit_0)
 	cr_expect(daemon_run(&d, OPTIONS("--version")) == 0);
 	cr_expect(daemon_has_said(&d, "ssecastd "));
 	daemon_done(&d);
+}
+
+/* `ulimit -f` would kill it at the first write beyond, be it of the log. */
+Test(run, limit_of_file_sizes_is_an_error_like_others)
+{
+	struct rlimit small = { 60000, 60000 };
+	struct daemon d;
+
+	daemon_init(&d);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+	cr_expect_eq(daemon_run(&d, OPTIONS("--listen", "127.0.0.1:0")), 1);
+	cr_expect(daemon_has_said(&d, "File too large"), "%s", d.log.p);
+	daemon_done(&d);
+}
+
+/* Somebody has removed the socket, and another daemon is reached there now. */
+Test(run, socket_of_another_program_stays_at_its_path)
+{
+	struct daemon first, second;
+	char address[160];
+
+	daemon_begin(&first, NULL);
+	snprintf(address, sizeof(address), "unix:%s", first.control);
+	cr_assert_eq(unlink(first.control), 0);
+	daemon_begin(&second, OPTIONS("--control", address));
+	daemon_signal(&first, SIGTERM);
+	cr_expect_eq(daemon_wait_exit(&first), 0);
+	cr_expect_eq(access(first.control, F_OK), 0);
+	daemon_signal(&second, SIGTERM);
+	cr_expect_eq(daemon_wait_exit(&second), 0);
+	cr_expect_neq(access(first.control, F_OK), 0);
+	daemon_done(&first);
+	daemon_done(&second);
 }
 
 /* What would keep it from starting is found before, but for listeners: these may be in use. */
