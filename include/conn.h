@@ -198,6 +198,12 @@ uint32_t conn_age_ms(const struct hub *hub, const struct conn *conn);
  */
 struct exchange *conn_exchange(struct hub *hub, struct conn *conn);
 
+/*
+ * How much of --max-request-memory may be in use when this conn asks for more: not all of it for
+ * public ones, so that publishers and operators still come through.
+ */
+uint64_t conn_memory_max(const struct hub *hub, const struct conn *conn);
+
 /* Gives the exchange back if nothing is left in it that somebody waits for. */
 void conn_release(struct hub *hub, struct conn *conn);
 

@@ -19,7 +19,10 @@
 #include "hub.h"
 #include "stream.h"
 
-enum { CUTS_LOGGED = 10 }; /* in ten seconds */
+enum {
+	CUTS_LOGGED = 10,  /* in ten seconds */
+	CONTROL_SHARE = 8, /* this part of --max-request-memory is for control listeners only */
+};
 
 _Static_assert(sizeof(struct conn) <= 64, "a conn is one cache line");
 
@@ -345,12 +348,19 @@ uint32_t conns_bury(struct hub *hub)
 	return buried;
 }
 
+uint64_t conn_memory_max(const struct hub *hub, const struct conn *conn)
+{
+	uint64_t max = hub->config.requests_bytes_max;
+
+	return conn->flags & CONN_CONTROL ? max : max - max / CONTROL_SHARE;
+}
+
 struct exchange *conn_exchange(struct hub *hub, struct conn *conn)
 {
 	struct exchanges *exchanges = &hub->conns.exchanges;
 
 	if (!conn->exchange) {
-		if (exchanges->bytes >= hub->config.requests_bytes_max)
+		if (exchanges->bytes >= conn_memory_max(hub, conn))
 			return NULL;
 		conn->exchange = exchange_borrow(exchanges);
 		if (conn->exchange)

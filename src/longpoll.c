@@ -130,7 +130,7 @@ static void poller_answer(struct hub *hub, struct conn *conn, struct str body, u
 	stream_close(hub, conn);
 	conn->state = CONN_REPLY;
 	exchange->keep_alive &= !hub->draining;
-	if (body.n == 0 || exchanges->bytes + body.n > hub->config.requests_bytes_max) {
+	if (body.n == 0 || exchanges->bytes + body.n > conn_memory_max(hub, conn)) {
 		reply_text(hub, conn, 503, "There is no memory for the answer; try again later.");
 	} else {
 		reply_body(hub, conn, 200, STR("application/json"), body);

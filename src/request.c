@@ -346,7 +346,7 @@ static void input_take(struct hub *hub, struct conn *conn, struct str bytes)
 		return;
 	conn_release(hub, conn);
 	if (conn->exchange && exchange->counted > before && conn->state != CONN_LINGER &&
-	    exchanges->bytes > hub->config.requests_bytes_max)
+	    exchanges->bytes > conn_memory_max(hub, conn))
 		give_up(hub, conn);
 }
 

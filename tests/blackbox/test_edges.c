@@ -117,6 +117,39 @@ Test(edges, wrong_body_of_an_answered_request_is_not_answered_again)
 	daemon_stop(&d);
 }
 
+/* Who waits for events with ?poll has a little memory; very many have all that strangers may. */
+Test(edges, strangers_leave_memory_for_the_publisher)
+{
+	enum { POLLS = 200 };
+	static struct client polls[POLLS];
+	struct daemon d;
+	struct client c;
+	struct response r;
+
+	daemon_begin(&d, OPTIONS(QUIET, "--max-request-memory", "64K"));
+	for (int i = 0; i < POLLS; i++) {
+		client_open(&polls[i], &d);
+		client_sendf(&polls[i], "GET /sse?poll HTTP/1.1\r\nHost: a\r\n\r\n");
+	}
+	/* The last one to be heard has been refused, as all are from then on. */
+	client_read(&polls[POLLS - 1], &r);
+	cr_expect_eq(r.status, 503);
+	response_done(&r);
+	cr_expect_eq(request(&d, NULL, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), 503);
+	publish(&d, "/publish", "x", NULL);
+	client_open_control(&c, &d);
+	client_sendf(&c, "POST /publish HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n%03000d",
+		     0);
+	client_sendf(&c, "%01000d", 0);
+	client_read(&c, &r);
+	cr_expect_eq(r.status, 200);
+	response_done(&r);
+	client_close(&c);
+	for (int i = 0; i < POLLS; i++)
+		client_close(&polls[i]);
+	daemon_stop(&d);
+}
+
 /* Each expression of a stranger's template looks at the whole of every topic that is published. */
 Test(edges, templates_of_strangers_are_short)
 {
