@@ -182,6 +182,39 @@ static bool is_from_elsewhere(const struct http_request *request)
 	return !str_eq_nocase(host, request->host) || !is_fixed_host(host);
 }
 
+/* Whether it is the name of a control listener, as the configuration has it. */
+static bool is_our_name(const struct config *config, struct str host)
+{
+	struct str name = { host.p, str_find(host, ':') };
+	struct sock_address address;
+
+	for (size_t i = 0; i < config->control.count; i++)
+		if (!sock_parse(config->control.items[i], &address) && !address.is_unix &&
+		    str_eq_nocase(str_of(address.host), name))
+			return true;
+	return false;
+}
+
+/*
+ * Whether a page may be behind the request that got here by a name of its own, which somebody's DNS
+ * turned into our address: when it only reads, it names no Origin. What a control listener has of
+ * events, private ones too, is not for it.
+ */
+static bool is_read_by_strange_name(const struct hub *hub, const struct conn *conn,
+				    const struct route *route, const struct http_request *request)
+{
+	struct in6_addr ip;
+
+	if (!(conn->flags & CONN_CONTROL) ||
+	    (route->counted != ROUTE_STREAM && route->counted != ROUTE_MERCURE))
+		return false;
+	if (request->host.n == 0 || is_fixed_host(request->host) ||
+	    is_our_name(&hub->config, request->host))
+		return false;
+	/* No browser comes in through a unix socket. */
+	return sock_peer(conn->fd, &ip) && !IN6_IS_ADDR_UNSPECIFIED(&ip);
+}
+
 static void answer_no_room(struct hub *hub, struct conn *conn, const struct route *route,
 			   const struct http_request *request)
 {
@@ -223,6 +256,10 @@ void route_request(struct hub *hub, struct conn *conn, const struct http_request
 	else if (conn->flags & CONN_CONTROL && is_from_elsewhere(request))
 		reply_refuse(hub, conn, 403,
 			     "A page of another origin may not use a control listener.");
+	else if (is_read_by_strange_name(hub, conn, route, request))
+		reply_refuse(hub, conn, 403,
+			     "A control listener tells events to who names it by its number, as "
+			     "localhost, or as in --control.");
 	else if (request->method == HTTP_OPTIONS)
 		answer_options(hub, conn, route);
 	else if (!(route->methods & request->method))

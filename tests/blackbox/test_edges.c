@@ -57,14 +57,35 @@ Test(edges, control_listeners_do_not_believe_a_name_that_may_be_anybody_s)
 {
 	struct daemon d;
 
+	static const char *const paths[] = { "/sse", "/sse?poll", "/events/a",
+					     "/.well-known/mercure?topic=a",
+					     "/.well-known/mercure/subscriptions" };
+	char text[256];
+
 	daemon_begin(&d, OPTIONS("--control", "127.0.0.1:0"));
 	d.port = d.control_port;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: evil.example:80\r\n\r\n",
+			 paths[i]);
+		cr_expect_eq(request(&d, NULL, text), 403, "%s", paths[i]);
+	}
+	cr_expect_eq(request(&d, NULL, "HEAD /sse HTTP/1.1\r\nHost: localhost:80\r\n\r\n"), 200);
+	cr_expect_eq(request(&d, NULL, "HEAD /sse HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"), 200);
+	cr_expect_eq(request(&d, NULL, "HEAD /sse HTTP/1.0\r\n\r\n"), 200);
+	cr_expect_eq(request(&d, NULL, "GET /metrics HTTP/1.1\r\nHost: metrics.example\r\n\r\n"),
+		     200);
 	cr_expect(request(&d, NULL,
 			  "POST /publish HTTP/1.1\r\nHost: evil.example:80\r\n"
 			  "Origin: http://evil.example:80\r\nContent-Length: 1\r\n\r\nx") == 403);
 	cr_expect(request(&d, NULL,
 			  "POST /publish HTTP/1.1\r\nHost: 127.0.0.1:80\r\n"
 			  "Origin: http://127.0.0.1:80\r\nContent-Length: 1\r\n\r\nx") == 200);
+	daemon_stop(&d);
+	/* The name that the operator has given it is believed (it is one that needs no DNS). */
+	daemon_begin(&d, OPTIONS("--control", "127.1:0"));
+	d.port = d.control_port;
+	cr_expect_eq(request(&d, NULL, "HEAD /sse HTTP/1.1\r\nHost: 127.1:80\r\n\r\n"), 200);
+	cr_expect_eq(request(&d, NULL, "HEAD /sse HTTP/1.1\r\nHost: 127.2\r\n\r\n"), 403);
 	daemon_stop(&d);
 }
 
