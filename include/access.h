@@ -23,7 +23,7 @@ const char *access_read(const struct hub *hub, const struct conn *conn,
 
 /*
  * Appends the request's target as it may be shown to others: with the value of `authorization` in
- * its query left out.
+ * its query left out; and its end, where out has no room for it.
  */
 void access_redact(const struct http_request *request, struct buf *out);
 

@@ -135,6 +135,14 @@ const char *access_read(const struct hub *hub, const struct conn *conn,
 	return wrong;
 }
 
+/* As much as there is room for: the end of what is too long is missed by nobody. */
+static void add_fitting(struct buf *out, struct str s)
+{
+	if (s.n > out->max - out->n)
+		s.n = out->max - out->n;
+	buf_add(out, s);
+}
+
 void access_redact(const struct http_request *request, struct buf *out)
 {
 	struct str target = request->target, query = request->query, name, value;
@@ -143,9 +151,9 @@ void access_redact(const struct http_request *request, struct buf *out)
 	while (uri_query_next(&query, &name, &value)) {
 		if (!uri_eq(name, true, QUERY_NAME))
 			continue;
-		buf_add(out, (struct str){ shown, (size_t)(name.p + name.n - shown) });
-		buf_add(out, STR("=***"));
+		add_fitting(out, (struct str){ shown, (size_t)(name.p + name.n - shown) });
+		add_fitting(out, STR("=***"));
 		shown = value.p + value.n;
 	}
-	buf_add(out, (struct str){ shown, (size_t)(target.p + target.n - shown) });
+	add_fitting(out, (struct str){ shown, (size_t)(target.p + target.n - shown) });
 }

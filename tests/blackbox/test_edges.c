@@ -171,6 +171,24 @@ Test(edges, strangers_leave_memory_for_the_publisher)
 	daemon_stop(&d);
 }
 
+/* Nobody hides what he asks for by asking for much. */
+Test(edges, access_log_has_the_beginning_of_long_targets)
+{
+	struct daemon d;
+	char text[8000];
+
+	daemon_begin(&d, OPTIONS("--access-log"));
+	snprintf(text, sizeof(text),
+		 "GET /?authorization=secret&%06000d&authorization=secret HTTP/1.1\r\n"
+		 "Host: a\r\n\r\n",
+		 0);
+	cr_expect_eq(request(&d, NULL, text), 200);
+	daemon_wait_log(&d, "\"GET /?authorization=***&0000000000");
+	daemon_wait_log(&d, "\" 200");
+	cr_expect_not(daemon_has_said(&d, "secret"));
+	daemon_stop(&d);
+}
+
 /* Each expression of a stranger's template looks at the whole of every topic that is published. */
 Test(edges, templates_of_strangers_are_short)
 {
