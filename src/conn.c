@@ -400,6 +400,16 @@ static uint32_t mapped(const uint32_t *map, uint32_t count, uint32_t old)
 	return old < count ? map[old] : 0;
 }
 
+/* An exchange is one conn's: nobody else gets it then. */
+static uint32_t claim_exchange(const struct conns_maps *maps, uint32_t old)
+{
+	uint32_t index = mapped(maps->exchanges, maps->exchange_count, old);
+
+	if (index)
+		maps->exchanges[old] = 0;
+	return index;
+}
+
 /* A stream's place among the subscribers. */
 static bool take_over_stream(struct hub *hub, struct conn *conn, const struct conns_maps *maps)
 {
@@ -428,7 +438,7 @@ static bool take_over(struct hub *hub, struct conn *conn, const struct conns_map
 	presence_claim(hub, conn);
 	conn->peer = mapped(maps->peers, maps->peer_count, conn->peer);
 	peers_again(&conns->peers, conn->peer);
-	conn->exchange = mapped(maps->exchanges, maps->exchange_count, conn->exchange);
+	conn->exchange = claim_exchange(maps, conn->exchange);
 	conns->count++;
 	conns->refused += !!(conn->flags & CONN_OVER_LIMIT);
 	if (conn->state > CONN_LINGER || conn->reason >= REASON_COUNT ||
@@ -437,8 +447,11 @@ static bool take_over(struct hub *hub, struct conn *conn, const struct conns_map
 	if ((conn->state == CONN_BODY || conn->state == CONN_REPLY || conn->state == CONN_POLL) &&
 	    !conn->exchange)
 		return false;
-	return (conn->state != CONN_STREAM && conn->state != CONN_POLL) ||
-	       take_over_stream(hub, conn, maps);
+	if (conn->state == CONN_STREAM || conn->state == CONN_POLL)
+		return take_over_stream(hub, conn, maps);
+	conn->audience = 0;
+	conn->flags &= (uint16_t)~CONN_LIVE;
+	return true;
 }
 
 uint32_t conns_take_over(struct hub *hub, const struct conns_maps *maps)

@@ -374,13 +374,16 @@ static void release_audience(struct hub *hub, uint32_t index)
 	topics_leave(&hub->topics, index);
 }
 
-/* Gives back the memberships that held everything. */
-static void release(struct hub *hub, struct conns_maps *maps)
+/* Gives back the memberships that held everything, and the exchanges that no conn has claimed. */
+static void release(struct hub *hub, struct conns_maps *maps, bool is_trial)
 {
 	for (uint32_t i = 0; i < maps->audience_count; i++)
 		release_audience(hub, maps->audiences[i]);
 	for (uint32_t i = 0; i < maps->peer_count; i++)
 		peers_leave(&hub->conns.peers, maps->peers[i]);
+	for (uint32_t i = 0; i < maps->exchange_count && !is_trial; i++)
+		if (maps->exchanges[i])
+			exchange_return(&hub->conns.exchanges, maps->exchanges[i]);
 	free(maps->audiences);
 	free(maps->peers);
 	free(maps->exchanges);
@@ -405,6 +408,6 @@ int handover_restore(const struct handover *handover, struct hub *hub, uint32_t 
 	presences_settle(&hub->presences);
 	stats_read(&hub->stats, handover->stats);
 	hub->started_ms = handover->started_ms;
-	release(hub, &maps);
+	release(hub, &maps, is_trial);
 	return err;
 }
