@@ -138,12 +138,16 @@ check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults $(BUILD)/bl
 		sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
 	$(if $(SANITIZE),,sh tests/check-hardening.sh $(BUILD)/ssecastd)
 
-.PHONY: fuzz coverage check-floods
+.PHONY: fuzz fuzz-coverage coverage check-floods
 FUZZ_SECONDS ?= 60
 
 fuzz: ## search for inputs that break what must hold (FUZZ_SECONDS=60, of each target)
 	sh tests/need.sh clang
 	BUILD=$(BUILD)/fuzz sh tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+fuzz-coverage: ## what of its rooms each fuzz target reaches with the inputs that there are
+	sh tests/need.sh clang llvm
+	BUILD=$(BUILD)/fuzz sh tests/fuzz/coverage.sh
 
 check-floods: all $(BUILD)/floods ## what others notice while hostile clients do their worst
 	SSECASTD=$(BUILD)/ssecastd sh tests/run.sh $(BUILD)/floods --jobs 1
