@@ -11,9 +11,23 @@
 
 #include <unistd.h>
 
-enum { NOW_MS = 2000, PUTS_MAX = 60, HEADER_FIELDS = 20, RECORD_FIELDS = 8, MORE = 80 };
+enum {
+	NOW_MS = 2000,
+	PUTS_MAX = 60,
+	HEADER_FIELDS = 20,
+	RECORD_FIELDS = 8,
+	MORE = 80,
+	NAMES_BYTES = 1 << 12
+};
 
 static const char filler[3000] = { 'x' };
+
+/* What the earlier process has left, before the damage. */
+static struct {
+	struct ring_header header;
+	struct record index[PUTS_MAX];
+	char names[NAMES_BYTES], data[RING_BYTES_MIN];
+} was;
 
 /* Events of many shapes; the last ones are not flushed. */
 static void fill(struct ring *ring, unsigned count, unsigned shape, unsigned unflushed)
@@ -64,22 +78,52 @@ static void patch(const struct ring *ring, struct str in)
 	}
 }
 
-/* Makes the checksums right, where what they are over lies in the ring. */
-static void seal(const struct ring *ring, struct ring_header was, const uint64_t key[2])
+static void keep(const struct ring *ring)
 {
-	for (uint64_t n = was.first; n < was.next; n++) {
-		struct record *record = &ring->index[n & (was.slots - 1)];
-		struct str names = { ring->names + record->names_pos % was.names_size,
+	was.header = *ring->header;
+	EXPECT(was.header.next <= PUTS_MAX && was.header.names_head <= NAMES_BYTES);
+	memcpy(was.index, ring->index, sizeof(was.index));
+	memcpy(was.names, ring->names, sizeof(was.names));
+	memcpy(was.data, ring->data, sizeof(was.data));
+}
+
+/* Makes the checksums right, where what they are over lies in the ring. */
+static void seal(const struct ring *ring)
+{
+	const uint64_t *key = ring->header->hash_key;
+
+	for (uint64_t n = was.header.first; n < was.header.next; n++) {
+		struct record *record = &ring->index[n];
+		struct str names = { ring->names + record->names_pos % was.header.names_size,
 				     record->names_len };
-		struct str frame = { ring->data + record->pos % was.data_size, record->len };
+		struct str frame = { ring->data + record->pos % was.header.data_size, record->len };
 		uint64_t sum;
 
-		if (names.n > was.names_size || frame.n > was.data_size)
+		if (names.n > was.header.names_size || frame.n > was.header.data_size)
 			continue;
 		record->sum = 0;
 		sum = str_hash((struct str){ (const char *)record, sizeof(*record) }, key) ^
 		      str_hash(names, key) << 1 ^ str_hash(frame, key) << 2;
 		record->sum = (uint32_t)sum;
+	}
+}
+
+/* Nobody has made new checksums: what is there is what was there. */
+static void expect_same(const struct ring *ring)
+{
+	const struct ring_header *header = ring->header;
+
+	for (uint64_t n = header->first; n < header->next; n++) {
+		const struct record *record = ring_record(ring, n);
+		struct str frame = ring_frame(ring, record);
+		size_t at = record->pos % RING_BYTES_MIN, end = RING_BYTES_MIN - at;
+
+		end = end < frame.n ? end : frame.n;
+		EXPECT(n < PUTS_MAX && memcmp(record, &was.index[n], sizeof(*record)) == 0);
+		EXPECT(memcmp(frame.p, was.data + at, end) == 0);
+		EXPECT(memcmp(frame.p + end, was.data, frame.n - end) == 0);
+		EXPECT(memcmp(ring->names + record->names_pos, was.names + record->names_pos,
+			      record->names_len) == 0);
 	}
 }
 
@@ -114,23 +158,25 @@ int FUZZ_TARGET(adopt)(const uint8_t *bytes, size_t n)
 {
 	struct str in = { (const char *)bytes, n };
 	unsigned count = fuzz_byte(&in) % PUTS_MAX, shape = fuzz_byte(&in), last = fuzz_byte(&in);
-	struct ring_header was;
 	struct ring old, ring;
 	int err;
 
 	EXPECT(ring_init(&old, RING_BYTES_MIN, NOW_MS) == 0);
 	fill(&old, count, shape, last % 8);
-	was = *old.header;
+	keep(&old);
 	patch(&old, in);
 	if (last & 8)
-		seal(&old, was, old.header->hash_key);
+		seal(&old);
 	err = ring_adopt(&ring, dup(old.fd));
-	if (!err && ring_repair(&ring) == 0)
+	if (!err && ring_repair(&ring) == 0) {
+		if (!(last & 8))
+			expect_same(&ring);
 		expect_usable(&ring);
+	}
 	if (!err)
 		ring_done(&ring);
 	/* Its sizes are what it is unmapped by. */
-	*old.header = was;
+	*old.header = was.header;
 	ring_done(&old);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "counting.h"
 #include "damage.h"
 #include "handover.h"
+#include "request.h"
 
 enum { STATE_MAX = 1 << 18, PATCH_BYTES = 4, SLOTS_MAX = 16, EVENTS = 5, CLOCK_S = 1700000000 };
 
@@ -144,6 +145,22 @@ static void hub_close(struct hub *hub)
 	free(hub);
 }
 
+/* A request's topics are as many as it says, each with its end. */
+static void expect_forms(const struct exchanges *exchanges)
+{
+	for (uint32_t i = 1; i < exchanges->count; i++) {
+		const struct exchange *exchange = exchanges->table[i];
+		size_t ends = 0;
+
+		if (!exchange || !exchange->counted)
+			continue;
+		for (size_t at = 0; at < exchange->form.topics.n; at++)
+			ends += exchange->form.topics.p[at] == '\0';
+		EXPECT(ends == exchange->form.topic_count);
+		EXPECT(ends == 0 || exchange->form.topics.p[exchange->form.topics.n - 1] == '\0');
+	}
+}
+
 /* As a trial before an upgrade does it: no descriptor of the state is touched. */
 static void try_state(struct str in)
 {
@@ -159,7 +176,10 @@ static void try_state(struct str in)
 		hub->conns.fd = -1;
 		EXPECT(peers_init(&hub->conns.peers) == 0);
 		exchanges_init(&hub->conns.exchanges);
-		EXPECT(handover_restore(&handover, hub, &closed) == 0 || in.n);
+		if (handover_restore(&handover, hub, &closed) == 0)
+			expect_forms(&hub->conns.exchanges);
+		else
+			EXPECT(in.n);
 		exchanges_done(&hub->conns.exchanges);
 		peers_done(&hub->conns.peers);
 		hub_close(hub);
@@ -179,12 +199,17 @@ static int inherited(struct conn *table)
 	return fd;
 }
 
-/* As the next binary goes on, for a while: an event, and everybody's end. */
+/* As the next binary goes on, for a while: everybody is visited, an event, everybody's end. */
 static void go_on(struct hub *hub)
 {
 	conns_bury(hub);
 	presence_tell_gone(hub);
 	broadcast_flush(hub);
+	counting_check(hub);
+	for (uint32_t slot = 1; slot < hub->conns.high; slot++)
+		request_event(hub, slot, hub->conns.table[slot].generation,
+			      slot % 2 ? EPOLLOUT : EPOLLIN);
+	conns_bury(hub);
 	counting_check(hub);
 	publish(hub);
 	broadcast_flush(hub);
