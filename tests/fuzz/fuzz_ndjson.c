@@ -1,12 +1,67 @@
-/* Lines of JSON, and JSON itself: what the reader walks is what the check has accepted. */
+/*
+ * Lines of JSON, and JSON itself: what the reader walks is what the check has accepted, and strings
+ * are what a second decoder makes of them.
+ */
 #include "feeding.h"
 
 #include "json.h"
 
+static unsigned hex4(const char *p)
+{
+	char text[5] = "";
+
+	memcpy(text, p, 4);
+	return (unsigned)strtoul(text, NULL, 16);
+}
+
+static void add_utf8(struct buf *out, unsigned c)
+{
+	unsigned bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	if (bytes == 1)
+		buf_add_char(out, (char)c);
+	else
+		buf_add_char(out, (char)(0xf00u >> bytes | c >> 6 * (bytes - 1)));
+	for (unsigned i = bytes - 1; i > 0; i--)
+		buf_add_char(out, (char)(0x80 | (c >> 6 * (i - 1) & 0x3f)));
+}
+
+/* Another decoder, of a string that was accepted. */
+static void decode(struct str string, struct buf *out)
+{
+	static const char letters[] = "bfnrt", meant[] = "\b\f\n\r\t";
+	const char *at = string.p + 1, *end = string.p + string.n - 1;
+
+	while (at < end) {
+		const char *letter;
+		unsigned c;
+
+		if (*at != '\\') {
+			buf_add_char(out, *at++);
+			continue;
+		}
+		letter = strchr(letters, at[1]);
+		if (at[1] != 'u') {
+			buf_add_char(out, letter ? meant[letter - letters] : at[1]);
+			at += 2;
+			continue;
+		}
+		c = hex4(at + 2);
+		at += 6;
+		if (c >= 0xd800 && c < 0xe000) {
+			EXPECT(c < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u');
+			EXPECT(hex4(at + 2) >= 0xdc00 && hex4(at + 2) < 0xe000);
+			c = 0x10000 + ((c - 0xd800) << 10) + (hex4(at + 2) - 0xdc00);
+			at += 6;
+		}
+		add_utf8(out, c);
+	}
+}
+
 static void walk(struct str value, int depth)
 {
 	struct str at = value, key, inner;
-	struct buf text;
+	struct buf text, plain;
 	uint64_t number;
 
 	EXPECT(depth <= JSON_DEPTH_MAX);
@@ -26,6 +81,10 @@ static void walk(struct str value, int depth)
 		buf_init(&text, 1 << 20);
 		EXPECT(json_string(value, &text) == 0 && text.n <= value.n);
 		EXPECT(str_is_utf8(buf_str(&text)) && json_string_is(value, buf_str(&text)));
+		buf_init(&plain, 1 << 20);
+		decode(value, &plain);
+		EXPECT(str_eq(buf_str(&text), buf_str(&plain)));
+		buf_done(&plain);
 		buf_done(&text);
 		break;
 	case JSON_NUMBER:
