@@ -15,8 +15,8 @@ head: http
 body: httpbody
 value: httpvalue
 uri: uri
-sse: sse feed
-ndjson: json feed
+sse: sse
+ndjson: feed json
 id: eventid
 template: uritemplate selector
 token: jwt grant form base64url
