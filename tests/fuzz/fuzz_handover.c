@@ -222,6 +222,14 @@ static void go_on(struct hub *hub)
 	EXPECT(hub->conns.count == 0 && hub->topics.audiences.selectors.in_use == 0);
 }
 
+/* Who has lost something does not go on. */
+static void expect_whole(const struct conn *was, const struct conn *conn)
+{
+	bool is_whole = !was->exchange == !conn->exchange && !was->peer == !conn->peer;
+
+	EXPECT(was->state == CONN_FREE || is_whole || conn->flags & CONN_DOOMED);
+}
+
 static void take_over(struct str in)
 {
 	struct conn table[SLOTS_MAX];
@@ -240,6 +248,8 @@ static void take_over(struct str in)
 		here += table[slot].state != CONN_FREE;
 	EXPECT(handover_restore(&handover, hub, &closed) == 0);
 	EXPECT(hub->conns.count == here && (closed == 0 || in.n));
+	for (uint32_t slot = 1; slot < state.high; slot++)
+		expect_whole(&table[slot], conns_at(&hub->conns, slot));
 	go_on(hub);
 	conns_done(&hub->conns);
 	hub_close(hub);

@@ -95,12 +95,60 @@ static void walk(struct str value, int depth)
 	}
 }
 
+static void expect_string(const struct buf *string, struct str plain)
+{
+	struct str value;
+	struct buf text;
+
+	buf_init(&text, 1 << 20);
+	EXPECT(json_check(buf_str(string), &value) == 0);
+	EXPECT(json_string(value, &text) == 0 && str_eq(buf_str(&text), plain));
+	buf_done(&text);
+}
+
+/* Strings by the rules, of the characters that the bytes are, in all spellings. */
+static void make_strings(struct str in)
+{
+	struct buf plain, escaped, ours;
+
+	buf_init(&plain, 1 << 20);
+	buf_init(&escaped, 1 << 20);
+	buf_init(&ours, 1 << 20);
+	buf_add_char(&escaped, '"');
+	for (; in.n >= 3; in = str_from(in, 3)) {
+		unsigned how = (unsigned char)in.p[0];
+		unsigned c = (unsigned char)in.p[1] << 8 | (unsigned char)in.p[2];
+
+		c <<= how % 5;
+		if ((c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
+			continue;
+		add_utf8(&plain, c);
+		if (c >= 0x10000)
+			buf_addf(&escaped, how & 64 ? "\\u%04x\\u%04X" : "\\u%04X\\u%04x",
+				 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
+		else if (how & 128 || c < ' ' || c == '"' || c == '\\')
+			buf_addf(&escaped, how & 64 ? "\\u%04x" : "\\u%04X", c);
+		else
+			add_utf8(&escaped, c);
+	}
+	buf_add_char(&escaped, '"');
+	buf_add_char(&ours, '"');
+	buf_add_json(&ours, buf_str(&plain));
+	buf_add_char(&ours, '"');
+	expect_string(&escaped, buf_str(&plain));
+	expect_string(&ours, buf_str(&plain));
+	buf_done(&plain);
+	buf_done(&escaped);
+	buf_done(&ours);
+}
+
 int FUZZ_TARGET(ndjson)(const uint8_t *bytes, size_t n)
 {
 	struct str in = { (const char *)bytes, n }, value;
 	char *copy = fuzz_copy(in);
 
 	feeding_check(FEED_NDJSON, bytes, n, NULL);
+	make_strings(in);
 	in.p = copy;
 	in = str_from(in, 1);
 	if (json_check(in, &value) == 0)
