@@ -163,14 +163,27 @@ static void answer_one(struct hub *hub, const struct answer *answer, struct conn
 }
 
 /* All who wait in the audience. The last one who leaves frees it: nobody is live in it then. */
+static void reply_all(struct hub *hub, struct audience *audience, struct str body, uint64_t count)
+{
+	while (audience->live_count > 0)
+		poller_answer(hub, conns_at(&hub->conns, audience->live[0].slot), body, count);
+}
+
 static void answer_all(struct hub *hub, const struct answer *answer, struct audience *audience)
 {
 	struct buf body = answer_whole(answer);
 
-	while (audience->live_count > 0)
-		poller_answer(hub, conns_at(&hub->conns, audience->live[0].slot), buf_str(&body),
-			      answer->count);
+	reply_all(hub, audience, buf_str(&body), answer->count);
 	buf_done(&body);
+}
+
+/* Whether an answer with that record could be kept for the first who waits. */
+static bool has_memory_for(struct hub *hub, const struct audience *audience, uint64_t record)
+{
+	const struct conn *conn = conns_at(&hub->conns, audience->live[0].slot);
+
+	return hub->conns.exchanges.bytes + ring_record(&hub->ring, record)->len <=
+	       conn_memory_max(hub, conn);
 }
 
 /* Where a poller stands, as the beginning of its answer: also that the ring has left it behind. */
@@ -269,6 +282,11 @@ void longpoll_flush(struct hub *hub, struct audience *audience, uint32_t pending
 
 	if (audience->live_count == 0)
 		return;
+	/* Very many audiences, each with an answer of its own that nobody would get, take time. */
+	if (!has_memory_for(hub, audience, hub->topics.pending[pending].record)) {
+		reply_all(hub, audience, (struct str){ NULL, 0 }, 0);
+		return;
+	}
 	answer_init(hub, &answer, hub->ring.header->first);
 	while (pending && wants_more) {
 		wants_more = answer_record(hub, &answer, hub->topics.pending[pending].record);
