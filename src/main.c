@@ -91,6 +91,9 @@ static int run(struct config *config, int argc, char **argv)
 		log_error("cannot go on: %s; every connection ends", wrong);
 	if (!goes_on)
 		log_info("ssecastd %s", SSECAST_VERSION);
+	if (!goes_on && geteuid() == 0)
+		log_warning(
+			"running as root, which nothing here needs: better as a user of its own");
 	err = wrong ? -EINVAL
 		    : server_init(&server, config, fit_clients(config->clients_max), argc, argv,
 				  goes_on ? &from : NULL);

@@ -109,6 +109,15 @@ Test(run, check_config_help_and_version_exit_0)
 	daemon_done(&d);
 }
 
+Test(run, says_that_root_is_not_needed)
+{
+	struct daemon d;
+
+	daemon_begin(&d, NULL);
+	cr_expect_eq(daemon_has_said(&d, "running as root"), geteuid() == 0);
+	daemon_stop(&d);
+}
+
 /* `ulimit -f` would kill it at the first write beyond, be it of the log. */
 Test(run, limit_of_file_sizes_is_an_error_like_others)
 {
