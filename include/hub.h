@@ -8,12 +8,12 @@
 #define HUB_H
 
 #include "config.h"
-#include "conn.h"
+#include "conns.h"
 #include "ipnet.h"
 #include "log.h"
 #include "loop.h"
 #include "park.h"
-#include "presence.h"
+#include "presences.h"
 #include "rate.h"
 #include "ring.h"
 #include "secret.h"

@@ -10,32 +10,11 @@
 
 #include "hub.h"
 
-/*
- * Makes a conn, whose response head lies in its own bytes, a subscriber that walks from record
- * start on. The membership of audience is taken.
- */
-void stream_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t start);
-
 /* Sends what can be sent: own bytes, then the ring up to the flushed head; then it is live. */
 void stream_pump(struct hub *hub, struct conn *conn);
 
-/* A walker that has had whatever is flushed is live from now on. */
-void stream_become_live(struct hub *hub, struct conn *conn);
-
-/*
- * A live subscriber to whom the kernel did not take everything of a flush: it walks on from there.
- * offset: bytes of that record that it has had; before: bytes of the same round before it.
- */
-void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset,
-			uint64_t before);
-
 /* Says something to a live subscriber that is not in the ring; bytes are framed for it. */
 void stream_say(struct hub *hub, struct conn *conn, struct str bytes);
-
-/* The bytes of a record as the audience gets them; and the heartbeat comment. */
-struct str stream_bytes(const struct hub *hub, const struct audience *audience,
-			const struct record *record);
-struct str stream_heartbeat_text(enum topic_framing framing);
 
 /* Sends the heartbeat comment. */
 void stream_heartbeat(struct hub *hub, struct conn *conn);
@@ -45,9 +24,6 @@ void stream_heartbeat(struct hub *hub, struct conn *conn);
  * when to come back, the last chunk, the end of the connection for that reason.
  */
 void stream_end(struct hub *hub, struct conn *conn, enum stats_reason reason);
-
-/* Takes a conn that is about to be closed out of its audience. */
-void stream_close(struct hub *hub, struct conn *conn);
 
 /* Bytes of the ring between the subscriber and the flushed head. */
 uint64_t stream_lag(const struct hub *hub, const struct conn *conn);

@@ -58,6 +58,11 @@ uint32_t topics_audience_of(const struct topics *topics, struct str topic, uint3
 bool topics_wanted(const struct topics *topics, const struct audience *audience,
 		   const struct record *record);
 
+/* The bytes of a record as the audience gets them; and the heartbeat comment. */
+struct str topics_bytes(const struct topics *topics, const struct audience *audience,
+			const struct record *record);
+struct str topic_heartbeat(enum topic_framing framing);
+
 /*
  * Whether the next record can be noted for every audience without allocating; if not, flush first:
  * after that it can.

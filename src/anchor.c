@@ -4,7 +4,6 @@
 #include "anchor.h"
 
 #include "sock.h"
-#include "stream.h"
 
 enum { TERMS_MAX = 1 << 20 /* bytes of an audience's terms, packed */ };
 
@@ -200,7 +199,7 @@ static bool begin_of(const struct hub *hub, const struct mark *mark, struct trac
 bool anchor_locate(const struct hub *hub, const struct mark *mark, const struct audience *audience,
 		   uint64_t written, uint64_t *record, uint32_t *offset, size_t *heartbeat_left)
 {
-	size_t heartbeat = stream_heartbeat_text((enum topic_framing)audience->framing).n;
+	size_t heartbeat = topic_heartbeat((enum topic_framing)audience->framing).n;
 	struct trace_position begin;
 	uint64_t left;
 
@@ -211,7 +210,7 @@ bool anchor_locate(const struct hub *hub, const struct mark *mark, const struct 
 	*heartbeat_left = 0;
 	for (*record = begin.record; *record < hub->ring.header->flushed; ++*record) {
 		const struct record *at = ring_record(&hub->ring, *record);
-		size_t len = stream_bytes(hub, audience, at).n;
+		size_t len = topics_bytes(&hub->topics, audience, at).n;
 
 		if (!topics_wanted(&hub->topics, audience, at))
 			continue;

@@ -12,8 +12,9 @@
 
 #include "anchor.h"
 #include "clock.h"
+#include "conn.h"
 #include "longpoll.h"
-#include "stream.h"
+#include "sock.h"
 
 enum {
 	FLUSH_PIECES = 64,         /* of an iovec; records beyond go out in a second round */
@@ -100,14 +101,6 @@ struct round {
 	uint64_t next; /* the record behind the last of them */
 };
 
-static struct str bytes_for(const struct hub *hub, const struct audience *audience, uint64_t n)
-{
-	const struct record *record = ring_record(&hub->ring, n);
-
-	return audience->framing == TOPIC_CHUNKED ? ring_frame(&hub->ring, record)
-						  : ring_event(&hub->ring, record);
-}
-
 static void round_gather(const struct hub *hub, const struct audience *audience, uint32_t first,
 			 struct round *round)
 {
@@ -115,7 +108,9 @@ static void round_gather(const struct hub *hub, const struct audience *audience,
 
 	*round = (struct round){ .first = first };
 	for (; at; at = hub->topics.pending[at].next) {
-		struct str bytes = bytes_for(hub, audience, hub->topics.pending[at].record);
+		const struct record *record =
+			ring_record(&hub->ring, hub->topics.pending[at].record);
+		struct str bytes = topics_bytes(&hub->topics, audience, record);
 		struct iovec *last = &round->pieces[round->count - (round->count > 0)];
 
 		if (round->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p) {
@@ -137,15 +132,18 @@ static void round_gather(const struct hub *hub, const struct audience *audience,
 static void fall_behind(struct hub *hub, const struct audience *audience, const struct round *round,
 			uint32_t slot, size_t n)
 {
+	struct conn *conn = conns_at(&hub->conns, slot);
 	uint32_t at = round->first;
 	size_t taken = n;
 
 	for (;;) {
 		const struct pending *pending = &hub->topics.pending[at];
-		size_t len = bytes_for(hub, audience, pending->record).n;
+		const struct record *record = ring_record(&hub->ring, pending->record);
+		size_t len = topics_bytes(&hub->topics, audience, record).n;
 
 		if (n < len) {
-			stream_fall_behind(hub, slot, pending->record, (uint32_t)n, taken - n);
+			conn_fall_behind(hub, conn, pending->record, (uint32_t)n, taken - n);
+			conn_touch(hub, conn);
 			return;
 		}
 		n -= len;

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "array.h"
-#include "conn.h"
+#include "conns.h"
 #include "listener.h"
 #include "loop.h"
 #include "mercure.h"
-#include "presence.h"
+#include "presences.h"
 #include "secret.h"
 #include "subscribe.h"
 #include "topic.h"

@@ -1,121 +1,19 @@
 /*
- * conn: the table of accepted sockets. See conn.h.
- *
- * Slots are given out last in, first out, so that the part of the table that is touched stays
- * dense. A slot's generation changes with each conn, so that a kernel event for an earlier one is
- * recognised.
+ * conn: see conn.h.
  */
 #include "conn.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "hub.h"
-#include "stream.h"
+#include "anchor.h"
+#include "sock.h"
 
 enum {
 	CUTS_LOGGED = 10,  /* in ten seconds */
 	CONTROL_SHARE = 8, /* this part of --max-request-memory is for control listeners only */
 };
-
-_Static_assert(sizeof(struct conn) <= 64, "a conn is one cache line");
-
-static size_t table_bytes(uint32_t capacity)
-{
-	return (size_t)capacity * sizeof(struct conn);
-}
-
-/* Gives the memfd its size and maps it; what is not touched costs nothing. 0 or -errno. */
-static int table_map(struct conns *conns)
-{
-	void *table;
-
-	if (ftruncate(conns->fd, (off_t)table_bytes(conns->capacity)) < 0)
-		return -errno;
-	table = mmap(NULL, table_bytes(conns->capacity), PROT_READ | PROT_WRITE, MAP_SHARED,
-		     conns->fd, 0);
-	if (table == MAP_FAILED)
-		return -errno;
-	conns->table = table;
-	return 0;
-}
-
-/* A table in that memfd (taken), for at least so many slots. 0 or -errno. */
-static int table_open(struct conns *conns, int fd, uint64_t slots)
-{
-	int err;
-
-	*conns = (struct conns){ .fd = fd, .high = 1 };
-	exchanges_init(&conns->exchanges);
-	conns->capacity = slots < UINT32_MAX ? (uint32_t)slots : UINT32_MAX;
-	conns->input = malloc(CONN_INPUT_BYTES);
-	err = conns->input ? peers_init(&conns->peers) : -ENOMEM;
-	if (!err)
-		err = table_map(conns);
-	if (err)
-		conns_done(conns);
-	return err;
-}
-
-int conns_init(struct conns *conns, uint64_t clients_max)
-{
-	int fd = memfd_create("ssecast-conns", MFD_CLOEXEC);
-
-	*conns = (struct conns){ .fd = -1 };
-	return fd < 0 ? -errno : table_open(conns, fd, clients_max + CONN_SPARE + 1);
-}
-
-int conns_adopt(struct conns *conns, int fd, uint32_t high, uint64_t clients_max)
-{
-	uint64_t slots = clients_max + CONN_SPARE + 1;
-	struct stat st;
-	int err;
-
-	*conns = (struct conns){ .fd = -1 };
-	if (fstat(fd, &st) < 0 || high == 0 || (uint64_t)st.st_size < table_bytes(high)) {
-		close(fd);
-		return -EINVAL;
-	}
-	/* It never shrinks: conns may be anywhere in it. */
-	if (slots < (uint64_t)st.st_size / sizeof(struct conn))
-		slots = (uint64_t)st.st_size / sizeof(struct conn);
-	err = table_open(conns, fd, slots);
-	if (!err)
-		conns->high = high;
-	return err;
-}
-
-void conns_done(struct conns *conns)
-{
-	for (uint32_t slot = 1; conns->table && slot < conns->high; slot++)
-		if (conns->table[slot].state != CONN_FREE)
-			close(conns->table[slot].fd);
-	if (conns->table)
-		munmap(conns->table, table_bytes(conns->capacity));
-	if (conns->fd >= 0)
-		close(conns->fd);
-	exchanges_done(&conns->exchanges);
-	peers_done(&conns->peers);
-	free(conns->input);
-	*conns = (struct conns){ .fd = -1 };
-}
-
-struct conn *conns_at(const struct conns *conns, uint32_t slot)
-{
-	assert(slot > 0 && slot < conns->high);
-	return &conns->table[slot];
-}
-
-uint32_t conns_slot(const struct conns *conns, const struct conn *conn)
-{
-	return (uint32_t)(conn - conns->table);
-}
 
 void conn_touch(const struct hub *hub, struct conn *conn)
 {
@@ -125,31 +23,6 @@ void conn_touch(const struct hub *hub, struct conn *conn)
 uint32_t conn_age_ms(const struct hub *hub, const struct conn *conn)
 {
 	return (uint32_t)hub->now_ms - conn->since_ms;
-}
-
-/* A slot for a new conn, or NULL. */
-static struct conn *slot_take(struct conns *conns)
-{
-	uint32_t slot = conns->free;
-
-	if (slot)
-		conns->free = conns->table[slot].next;
-	else if (conns->high < conns->capacity)
-		slot = conns->high++;
-	else
-		return NULL;
-	conns->count++;
-	return &conns->table[slot];
-}
-
-static void slot_give_back(struct conns *conns, struct conn *conn)
-{
-	conns->refused -= !!(conn->flags & CONN_OVER_LIMIT);
-	*conn = (struct conn){ .fd = -1,
-			       .generation = (conn->generation + 1) & LOOP_GENERATION_MASK,
-			       .next = conns->free };
-	conns->free = conns_slot(conns, conn);
-	conns->count--;
 }
 
 /* It is only there to be told so: it takes nobody's place. */
@@ -181,7 +54,7 @@ void conn_comes_from(struct hub *hub, struct conn *conn, const struct in6_addr *
 struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags)
 {
 	struct conns *conns = &hub->conns;
-	struct conn *conn = slot_take(conns);
+	struct conn *conn = conns_take(conns);
 
 	if (!conn)
 		return NULL;
@@ -211,39 +84,74 @@ int conn_open(struct hub *hub, int fd, const struct in6_addr *ip, uint16_t flags
 		return 0;
 	if (conn) {
 		peers_leave(&conns->peers, conn->peer);
-		slot_give_back(conns, conn);
+		conns_give_back(conns, conn);
 	}
 	close(fd);
 	return err;
 }
 
-static void agenda_add(struct conns *conns, struct conn *conn)
-{
-	if (conn->flags & CONN_ON_AGENDA)
-		return;
-	conn->flags |= CONN_ON_AGENDA;
-	conn->next = 0;
-	if (conns->agenda)
-		conns_at(conns, conns->agenda_last)->next = conns_slot(conns, conn);
-	else
-		conns->agenda = conns_slot(conns, conn);
-	conns->agenda_last = conns_slot(conns, conn);
-}
-
 void conn_later(struct hub *hub, struct conn *conn, uint16_t flag)
 {
 	conn->flags |= flag;
-	agenda_add(&hub->conns, conn);
+	conns_agenda_add(&hub->conns, conn);
 }
 
-uint32_t conns_agenda_take(struct conns *conns)
+void conn_subscribe(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t start)
 {
-	uint32_t slot = conns->agenda;
-	struct conn *conn = conns_at(conns, slot);
+	conn->state = CONN_STREAM;
+	conn->audience = audience;
+	conn->cursor = start;
+	conn->offset = 0;
+	hub->conns.streams++;
+	conn_touch(hub, conn);
+	if (hub->config.lag_bytes_max && ring_lag(&hub->ring, start) > hub->config.lag_bytes_max)
+		conn->flags |= CONN_REPLAYING;
+}
 
-	conns->agenda = conn->next;
-	conn->flags &= (uint16_t)~CONN_ON_AGENDA;
-	return slot;
+void conn_go_live(struct hub *hub, struct conn *conn)
+{
+	struct audience *audience = topics_audience(&hub->topics, conn->audience);
+	uint32_t slot = conns_slot(&hub->conns, conn);
+
+	if (audience_add_live(audience, conn->fd, slot, &conn->place)) {
+		conn_doom(hub, conn, REASON_NO_MEMORY);
+		return;
+	}
+	conn->flags |= CONN_LIVE;
+	conn->flags &= (uint16_t)~CONN_REPLAYING;
+	hub->conns.live++;
+	anchor_live(hub, conn);
+	conn_touch(hub, conn);
+}
+
+static void leave_live(struct hub *hub, struct conn *conn)
+{
+	struct audience *audience = topics_audience(&hub->topics, conn->audience);
+	uint32_t moved = audience_remove_live(audience, conn->place);
+
+	conns_at(&hub->conns, moved)->place = conn->place;
+	conn->flags &= (uint16_t)~CONN_LIVE;
+	hub->conns.live--;
+}
+
+void conn_fall_behind(struct hub *hub, struct conn *conn, uint64_t record, uint32_t offset,
+		      uint64_t before)
+{
+	anchor_behind(hub, conn, record, before);
+	leave_live(hub, conn);
+	conn->cursor = record;
+	conn->offset = offset;
+}
+
+void conn_unsubscribe(struct hub *hub, struct conn *conn)
+{
+	anchor_forget(hub, conn);
+	if (conn->flags & CONN_LIVE)
+		leave_live(hub, conn);
+	topics_leave(&hub->topics, conn->audience);
+	conn->audience = 0;
+	presences_leave(&hub->presences, &conn->presence);
+	hub->conns.streams--;
 }
 
 void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason)
@@ -251,11 +159,11 @@ void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason)
 	if (conn->flags & CONN_DOOMED)
 		return;
 	if (conn->state == CONN_STREAM || conn->state == CONN_POLL)
-		stream_close(hub, conn);
+		conn_unsubscribe(hub, conn);
 	conn->flags |= CONN_DOOMED;
 	conn->reason = (uint8_t)reason;
 	hub->conns.doomed++;
-	agenda_add(&hub->conns, conn);
+	conns_agenda_add(&hub->conns, conn);
 }
 
 /* Who is cut for a fault that an operator can do something about is named in the log. */
@@ -323,7 +231,7 @@ static void conn_close(struct hub *hub, struct conn *conn)
 	if (conn->flags & CONN_PARKED)
 		shutdown(conn->fd, SHUT_RDWR);
 	close(conn->fd);
-	slot_give_back(conns, conn);
+	conns_give_back(conns, conn);
 	conns->doomed--;
 }
 
@@ -343,7 +251,7 @@ uint32_t conns_bury(struct hub *hub)
 		if (conn->flags & CONN_DOOMED)
 			conn_close(hub, conn);
 		else
-			agenda_add(conns, conn);
+			conns_agenda_add(conns, conn);
 	} while (slot != last);
 	return buried;
 }
@@ -435,7 +343,7 @@ static bool take_over(struct hub *hub, struct conn *conn, const struct conns_map
 	struct conns *conns = &hub->conns;
 	bool had_exchange = conn->exchange, had_peer = conn->peer;
 
-	presence_claim(hub, conn);
+	presences_claim(&hub->presences, &conn->presence);
 	conn->peer = mapped(maps->peers, maps->peer_count, conn->peer);
 	peers_again(&conns->peers, conn->peer);
 	conn->exchange = claim_exchange(maps, conn->exchange);
@@ -459,27 +367,24 @@ uint32_t conns_take_over(struct hub *hub, const struct conns_maps *maps)
 	struct conns *conns = &hub->conns;
 	uint32_t closed = 0;
 
-	/* From the end, so that the free slots are given out from the beginning. */
-	for (uint32_t slot = conns->high - 1; slot > 0; slot--) {
+	for (uint32_t slot = 1; slot < conns->high; slot++) {
 		struct conn *conn = &conns->table[slot];
 		bool is_on_agenda = conn->flags & CONN_ON_AGENDA;
 
-		if (conn->state == CONN_FREE) {
-			conn->next = conns->free;
-			conns->free = slot;
+		if (conn->state == CONN_FREE)
 			continue;
-		}
 		conn->flags = (uint16_t)(conn->flags & ~(CONN_ON_AGENDA | CONN_DOOMED));
 		if (!take_over(hub, conn, maps)) {
 			/* Not a subscriber: there is no audience that it could leave. */
 			conn->state = CONN_LINGER;
-			presence_leave(hub, conn);
+			presences_leave(&hub->presences, &conn->presence);
 			conn_doom(hub, conn, REASON_ERROR);
 			closed++;
 		} else if (is_on_agenda) {
-			agenda_add(conns, conn);
+			conns_agenda_add(conns, conn);
 		}
 	}
+	conns_link_free(conns);
 	return closed;
 }
 
@@ -507,15 +412,4 @@ struct conn *conn_restore(struct hub *hub, uint32_t slot, int fd, uint16_t flags
 	conns->count++;
 	conn_touch(hub, conn);
 	return conn;
-}
-
-void conns_link_free(struct conns *conns)
-{
-	conns->free = 0;
-	for (uint32_t slot = conns->high - 1; slot > 0; slot--) {
-		if (conns->table[slot].state != CONN_FREE)
-			continue;
-		conns->table[slot].next = conns->free;
-		conns->free = slot;
-	}
 }

@@ -4,6 +4,7 @@
 #include "drain.h"
 
 #include "broadcast.h"
+#include "conn.h"
 #include "log.h"
 #include "longpoll.h"
 #include "request.h"

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conn.h"
 #include "pack.h"
 #include "publish.h"
 #include "version.h"

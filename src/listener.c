@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conn.h"
 #include "log.h"
 #include "pack.h"
 #include "sock.h"

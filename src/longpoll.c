@@ -3,6 +3,7 @@
  */
 #include "longpoll.h"
 
+#include "conn.h"
 #include "own.h"
 #include "reply.h"
 #include "stream.h"
@@ -127,7 +128,7 @@ static void poller_answer(struct hub *hub, struct conn *conn, struct str body, u
 	struct exchanges *exchanges = &hub->conns.exchanges;
 	struct exchange *exchange = exchange_at(exchanges, conn->exchange);
 
-	stream_close(hub, conn);
+	conn_unsubscribe(hub, conn);
 	conn->state = CONN_REPLY;
 	exchange->keep_alive &= !hub->draining;
 	if (body.n == 0 || exchanges->bytes + body.n > conn_memory_max(hub, conn)) {
@@ -226,7 +227,7 @@ static void look(struct hub *hub, struct conn *conn, struct answer *answer)
 	else if (n < flushed)
 		conn_later(hub, conn, CONN_WRITABLE);
 	else
-		stream_become_live(hub, conn);
+		conn_go_live(hub, conn);
 }
 
 void longpoll_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t start,
@@ -236,7 +237,7 @@ void longpoll_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64
 	struct answer answer;
 
 	buf_add(&exchange->last_id, from);
-	stream_open(hub, conn, audience, start);
+	conn_subscribe(hub, conn, audience, start);
 	conn->state = CONN_POLL;
 	own_send(hub, conn);
 	if (conn->flags & CONN_DOOMED)

@@ -18,6 +18,7 @@
 #include "handover.h"
 #include "log.h"
 #include "server.h"
+#include "sock.h"
 #include "version.h"
 
 /* Descriptors that are not connections: listeners, timers, memfds, files being served. */

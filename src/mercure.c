@@ -12,9 +12,11 @@
 
 #include "access.h"
 #include "broadcast.h"
+#include "conn.h"
 #include "form.h"
 #include "httpvalue.h"
 #include "names.h"
+#include "presence.h"
 #include "publish.h"
 #include "reply.h"
 #include "selector.h"

@@ -7,6 +7,8 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
+#include "conn.h"
+
 enum {
 	PIECE_BYTES = 256 * 1024, /* of a file, in one system call */
 	TURN_BYTES = 1024 * 1024, /* of one conn, in one turn */

@@ -17,10 +17,11 @@
 
 #include "anchor.h"
 #include "clock.h"
+#include "conn.h"
 #include "log.h"
 #include "own.h"
 #include "server.h"
-#include "stream.h"
+#include "sock.h"
 
 enum { KEPT_RING, KEPT_TRACE, KEPT_PARK, KEPT = KEPT_PARK + PARK_ENDS };
 
@@ -234,12 +235,12 @@ static bool restore_stream(struct recovery *recovery, uint32_t slot, int fd)
 	if (!conn)
 		return false;
 	topics_enter(&hub->topics, index);
-	stream_open(hub, conn, index, record);
+	conn_subscribe(hub, conn, index, record);
 	conn->offset = offset;
 	conn->expires_s = mark->expires_s;
 	mark->saying = 0;
 	trace_set(mark, written - offset, heartbeat_left ? TRACE_UNKNOWN : record);
-	rest = stream_heartbeat_text((enum topic_framing)audience->framing);
+	rest = topic_heartbeat((enum topic_framing)audience->framing);
 	if (heartbeat_left)
 		own_say(hub, conn, str_from(rest, rest.n - heartbeat_left));
 	conn_later(hub, conn, CONN_WRITABLE | CONN_READABLE);

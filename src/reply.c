@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "conn.h"
 #include "httpvalue.h"
 #include "log.h"
 

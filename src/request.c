@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "conn.h"
 #include "forwarded.h"
 #include "longpoll.h"
 #include "mercure.h"
@@ -20,6 +21,7 @@
 #include "publish.h"
 #include "reply.h"
 #include "route.h"
+#include "sock.h"
 #include "stream.h"
 
 enum {

@@ -10,6 +10,7 @@
 #include "mercure.h"
 #include "publish.h"
 #include "reply.h"
+#include "sock.h"
 #include "staticfile.h"
 #include "stream.h"
 #include "subscribe.h"

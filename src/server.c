@@ -18,8 +18,10 @@
 #include "anchor.h"
 #include "broadcast.h"
 #include "clock.h"
+#include "conn.h"
 #include "handover.h"
 #include "log.h"
+#include "presence.h"
 #include "request.h"
 #include "version.h"
 

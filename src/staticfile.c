@@ -18,6 +18,7 @@
 #include "assets.h"
 #include "beneath.h"
 #include "clock.h"
+#include "conn.h"
 #include "httpvalue.h"
 #include "staticmeta.h"
 #include "uri.h"

@@ -9,10 +9,10 @@
 #include <sys/uio.h>
 
 #include "anchor.h"
-#include "broadcast.h"
+#include "conn.h"
 #include "own.h"
-#include "presence.h"
 #include "reply.h"
+#include "sock.h"
 
 enum {
 	WALK_PIECES = 64,        /* of an iovec */
@@ -68,80 +68,6 @@ void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out)
 	buf_done(&text);
 }
 
-void stream_open(struct hub *hub, struct conn *conn, uint32_t audience, uint64_t start)
-{
-	const struct ring_header *ring = hub->ring.header;
-
-	/*
-	 * What was published in this turn is noted for the audiences that were there: a new one
-	 * would not get it. And who has such an event already is ahead of all others.
-	 */
-	if (start > ring->flushed || topics_audience(&hub->topics, audience)->members == 1)
-		broadcast_flush(hub);
-	conn->state = CONN_STREAM;
-	conn->audience = audience;
-	conn->cursor = start;
-	conn->offset = 0;
-	hub->conns.streams++;
-	conn_touch(hub, conn);
-	if (hub->config.lag_bytes_max && ring_lag(&hub->ring, start) > hub->config.lag_bytes_max)
-		conn->flags |= CONN_REPLAYING;
-}
-
-static void leave_live(struct hub *hub, struct conn *conn)
-{
-	uint32_t moved = audience_remove_live(audience_of(hub, conn), conn->place);
-
-	conns_at(&hub->conns, moved)->place = conn->place;
-	conn->flags &= (uint16_t)~CONN_LIVE;
-	hub->conns.live--;
-}
-
-void stream_become_live(struct hub *hub, struct conn *conn)
-{
-	uint32_t slot = conns_slot(&hub->conns, conn);
-
-	if (audience_add_live(audience_of(hub, conn), conn->fd, slot, &conn->place)) {
-		conn_doom(hub, conn, REASON_NO_MEMORY);
-		return;
-	}
-	conn->flags |= CONN_LIVE;
-	conn->flags &= (uint16_t)~CONN_REPLAYING;
-	hub->conns.live++;
-	anchor_live(hub, conn);
-	conn_touch(hub, conn);
-}
-
-void stream_fall_behind(struct hub *hub, uint32_t slot, uint64_t record, uint32_t offset,
-			uint64_t before)
-{
-	struct conn *conn = conns_at(&hub->conns, slot);
-
-	anchor_behind(hub, conn, record, before);
-	leave_live(hub, conn);
-	conn->cursor = record;
-	conn->offset = offset;
-	conn_touch(hub, conn);
-}
-
-void stream_close(struct hub *hub, struct conn *conn)
-{
-	anchor_forget(hub, conn);
-	if (conn->flags & CONN_LIVE)
-		leave_live(hub, conn);
-	topics_leave(&hub->topics, conn->audience);
-	conn->audience = 0;
-	presence_leave(hub, conn);
-	hub->conns.streams--;
-}
-
-struct str stream_bytes(const struct hub *hub, const struct audience *audience,
-			const struct record *record)
-{
-	return audience->framing == TOPIC_CHUNKED ? ring_frame(&hub->ring, record)
-						  : ring_event(&hub->ring, record);
-}
-
 /* What one system call will send. */
 struct walk {
 	struct iovec pieces[WALK_PIECES];
@@ -172,7 +98,7 @@ static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
 				conn->cursor = n + 1;
 			continue;
 		}
-		bytes = stream_bytes(hub, audience, record);
+		bytes = topics_bytes(&hub->topics, audience, record);
 		if (walk->count == 0)
 			bytes = str_from(bytes, conn->offset);
 		if (walk->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p) {
@@ -208,7 +134,7 @@ static void walk_advance(struct hub *hub, struct conn *conn, const struct walk *
 			conn->cursor++;
 			continue;
 		}
-		left = stream_bytes(hub, audience, record).n - conn->offset;
+		left = topics_bytes(&hub->topics, audience, record).n - conn->offset;
 		if (n < left) {
 			conn->offset += (uint32_t)n;
 			return;
@@ -288,7 +214,7 @@ static void say_goodbye(struct hub *hub, struct conn *conn)
 	}
 	say_farewell(hub, framing, &exchange->out);
 	exchange->keep_alive = false;
-	stream_close(hub, conn);
+	conn_unsubscribe(hub, conn);
 	conn->state = CONN_REPLY;
 	conn_later(hub, conn, CONN_WRITABLE);
 }
@@ -308,12 +234,8 @@ void stream_end(struct hub *hub, struct conn *conn, enum stats_reason reason)
 {
 	if (conn->flags & (CONN_DOOMED | CONN_ENDING))
 		return;
-	if (conn->flags & CONN_LIVE) {
-		anchor_behind(hub, conn, hub->ring.header->flushed, 0);
-		leave_live(hub, conn);
-		conn->cursor = hub->ring.header->flushed;
-		conn->offset = 0;
-	}
+	if (conn->flags & CONN_LIVE)
+		conn_fall_behind(hub, conn, hub->ring.header->flushed, 0, 0);
 	conn->flags |= CONN_ENDING;
 	conn->reason = (uint8_t)reason;
 	conn_later(hub, conn, CONN_WRITABLE);
@@ -345,7 +267,7 @@ void stream_pump(struct hub *hub, struct conn *conn)
 	else if (conn->flags & CONN_ENDING)
 		say_goodbye(hub, conn);
 	else
-		stream_become_live(hub, conn);
+		conn_go_live(hub, conn);
 }
 
 void stream_say(struct hub *hub, struct conn *conn, struct str bytes)
@@ -354,21 +276,13 @@ void stream_say(struct hub *hub, struct conn *conn, struct str bytes)
 	if (own_say(hub, conn, bytes) || conn->flags & CONN_DOOMED)
 		return;
 	anchor_said(hub, conn, !conn->exchange);
-	if (!conn->exchange)
-		return;
 	/* Not all of it went out: it walks until it has. */
-	leave_live(hub, conn);
-	conn->cursor = hub->ring.header->flushed;
-	conn->offset = 0;
-}
-
-struct str stream_heartbeat_text(enum topic_framing framing)
-{
-	return framing == TOPIC_CHUNKED ? STR("3\r\n:\n\n\r\n") : STR(":\n\n");
+	if (conn->exchange)
+		conn_fall_behind(hub, conn, hub->ring.header->flushed, 0, 0);
 }
 
 void stream_heartbeat(struct hub *hub, struct conn *conn)
 {
 	hub->stats.heartbeats++;
-	stream_say(hub, conn, stream_heartbeat_text(framing_of(hub, conn)));
+	stream_say(hub, conn, topic_heartbeat(framing_of(hub, conn)));
 }

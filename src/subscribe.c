@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "access.h"
+#include "broadcast.h"
 #include "clock.h"
+#include "conn.h"
 #include "httpvalue.h"
 #include "longpoll.h"
 #include "meter.h"
@@ -261,6 +263,18 @@ static void name_start(struct exchange *exchange, const struct start *start)
 		buf_addf(&exchange->cors, "Last-Event-ID: %.*s\r\n", STR_ARG(from));
 }
 
+/*
+ * Before somebody joins at that record: what was published in this turn is noted for the audiences
+ * that were there, and a new one would not get it. And who has such an event already is ahead of
+ * all others.
+ */
+static void flush_before(struct hub *hub, uint32_t audience, uint64_t start)
+{
+	if (start > hub->ring.header->flushed ||
+	    topics_audience(&hub->topics, audience)->members == 1)
+		broadcast_flush(hub);
+}
+
 static void open_stream(struct hub *hub, struct conn *conn, const struct wish *wish,
 			const struct start *start)
 {
@@ -281,20 +295,21 @@ static void open_stream(struct hub *hub, struct conn *conn, const struct wish *w
 	}
 	if (wish->is_mercure && hub->config.mercure_subscriptions) {
 		/* Before it is there, so that it does not see its own. */
-		err = presence_enter(hub, conn, wish);
+		err = presence_enter(hub, conn, wish->selectors, buf_str(&wish->grant->payload));
 		if (!start->resumes)
 			record = hub->ring.header->next;
 	}
 	if (!err)
 		err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
 	if (err) {
-		presence_leave(hub, conn);
+		presences_leave(&hub->presences, &conn->presence);
 		stream_refuse(hub, conn, err == -ENOSPC ? REASON_OVER_LIMIT : REASON_NO_MEMORY);
 		return;
 	}
 	reply_stream_head(hub, conn);
 	say_hello(hub, &exchange->out, framing, start, wish->is_mercure);
-	stream_open(hub, conn, audience, record);
+	flush_before(hub, audience, record);
+	conn_subscribe(hub, conn, audience, record);
 	conn->expires_s = grant_expiry(wish->grant);
 	if (exchange->out.err)
 		conn_doom(hub, conn, REASON_NO_MEMORY);
@@ -322,11 +337,12 @@ static void open_poll(struct hub *hub, struct conn *conn, const struct http_requ
 		exchange->keep_alive = false;
 	err = topics_join(&hub->topics, &terms, hub->config.topics_max, &audience);
 	conn->expires_s = grant_expiry(wish->grant);
-	if (err)
+	if (err) {
 		refuse_poll(hub, conn, err);
-	else
-		longpoll_open(hub, conn, audience, start->record, buf_str(&start->from),
-			      start->gap);
+		return;
+	}
+	flush_before(hub, audience, start->record);
+	longpoll_open(hub, conn, audience, start->record, buf_str(&start->from), start->gap);
 }
 
 bool subscribe_is_poll(const struct http_request *request)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conn.h"
 #include "longpoll.h"
 #include "reply.h"
 #include "request.h"

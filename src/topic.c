@@ -148,6 +148,18 @@ bool topics_wanted(const struct topics *topics, const struct audience *audience,
 	return selectors_want(&topics->audiences.selectors, audience->selectors, count, record);
 }
 
+struct str topics_bytes(const struct topics *topics, const struct audience *audience,
+			const struct record *record)
+{
+	return audience->framing == TOPIC_CHUNKED ? ring_frame(topics->ring, record)
+						  : ring_event(topics->ring, record);
+}
+
+struct str topic_heartbeat(enum topic_framing framing)
+{
+	return framing == TOPIC_CHUNKED ? STR("3\r\n:\n\n\r\n") : STR(":\n\n");
+}
+
 bool topics_has_room(const struct topics *topics)
 {
 	return topics->pending_cap - topics->pending_count >= topics->audiences.count;

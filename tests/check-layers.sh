@@ -9,10 +9,10 @@ layers=$(
 		1 pack http httpbody httpvalue staticmeta uri sse eventid json feed
 		1 names uritemplate selector sha256 sha512 hmac base64url jwt grant form
 		2 park loop sock systemd beneath
-		3 trace ring selectors audience topic value options config stats peer secret
+		3 trace ring selectors audience topic presences value options config stats peer secret
 		2 sandbox
 		3 rate
-		4 anchor access mercure presence hub conn exchange own request reply route stream subscribe publish
+		4 hub conns conn anchor access mercure presence exchange own request reply route stream subscribe publish
 		4 staticfile broadcast sweep ticker meter source listener
 		1 ipnet forwarded proxyproto
 		4 longpoll

@@ -16,9 +16,11 @@
 
 #include "../unit/house.h"
 #include "broadcast.h"
+#include "conn.h"
 #include "counting.h"
 #include "damage.h"
 #include "handover.h"
+#include "presence.h"
 #include "request.h"
 
 enum { STATE_MAX = 1 << 18, PATCH_BYTES = 4, SLOTS_MAX = 16, EVENTS = 5, CLOCK_S = 1700000000 };

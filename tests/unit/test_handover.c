@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conn.h"
 #include "handover.h"
 #include "names.h"
 #include "pack.h"

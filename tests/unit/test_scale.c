@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conn.h"
 #include "names.h"
 #include "stream.h"
 #include "sweep.h"
@@ -102,7 +103,7 @@ static void subscribe(struct hub *hub, struct conn *conn, uint32_t i)
 	terms.selectors = buf_str(&names);
 	cr_assert(topics_join(&hub->topics, &terms, hub->config.topics_max, &audience) == 0);
 	buf_done(&names);
-	stream_open(hub, conn, audience, hub->ring.header->flushed);
+	conn_subscribe(hub, conn, audience, hub->ring.header->flushed);
 	stream_pump(hub, conn);
 }
 

@@ -236,7 +236,7 @@ Test(anchor, does_not_guess)
 	cr_expect_not(stands(&t, 4999, 0, 0));
 	cr_expect_not(stands(&t, 5000 + all + 1, 40, 0));
 	/* A heartbeat may have been on its way: all of it, nothing, or a part. */
-	t.mark->saying = (uint32_t)stream_heartbeat_text(TOPIC_CHUNKED).n;
+	t.mark->saying = (uint32_t)topic_heartbeat(TOPIC_CHUNKED).n;
 	for (size_t had = 0; had <= 8; had++) {
 		cr_expect(anchor_locate(&t.hub, t.mark, audience, 5000 + all + had, &record,
 					&offset, &left),
