@@ -25,7 +25,7 @@ struct listener {
 enum { LISTENERS_PAUSE_MS = 100 }; /* then accepting is tried again: others may have let go */
 
 struct listeners {
-	struct listener items[2 * CONFIG_LIST_MAX];
+	struct listener items[2 * VALUE_LIST_MAX];
 	uint32_t count;
 	bool is_paused; /* no descriptors or memory: until a conn closes, or for LISTENERS_PAUSE_MS
 			 */

@@ -1,9 +1,9 @@
 /*
  * value: one option of the configuration, and its value as text and as a field of struct config.
  *
- * A struct option is a row of the table in config.c and says all there is to say about one option.
+ * A struct option is a row of the table in options.c and says all there is to say about one option.
  * The functions here read, check, compare and free the field that a row describes; they know the
- * kinds, config.c knows the options. `config` is always a struct config.
+ * kinds, options.c knows the options. `config` is always a struct config.
  */
 #ifndef VALUE_H
 #define VALUE_H
@@ -12,12 +12,19 @@
 
 struct config;
 
+enum { VALUE_LIST_MAX = 64 }; /* values of a repeatable option */
+
+struct value_list {
+	char *items[VALUE_LIST_MAX]; /* owned */
+	size_t count;
+};
+
 enum value_kind {
 	VALUE_BYTES,  /* uint64_t: `64M` */
 	VALUE_MS,     /* uint64_t: `15s` */
 	VALUE_COUNT,  /* uint64_t: `1000` */
 	VALUE_TEXT,   /* char *, owned; NULL where there is no default */
-	VALUE_LIST,   /* struct config_list; each value appends, an empty one adds nothing */
+	VALUE_LIST,   /* struct value_list; each value appends, an empty one adds nothing */
 	VALUE_BOOL,   /* bool: words[false] or words[true] */
 	VALUE_WORD,   /* int, or an enum: the index in words */
 	VALUE_ANSWER, /* no field: a question that the program answers, then exits */
@@ -57,5 +64,12 @@ void value_clear(const struct option *option, struct config *config);
 
 bool value_equal(const struct option *option, const struct config *a, const struct config *b);
 void value_swap(const struct option *option, struct config *a, struct config *b);
+
+/*
+ * Values on their own: `64M` (K, M, G are powers of 1024), `1500ms`, `5s`, `2m`, `1h`. 0, -EINVAL
+ * or -ERANGE.
+ */
+int value_parse_bytes(struct str s, uint64_t *bytes);
+int value_parse_ms(struct str s, uint64_t *ms);
 
 #endif

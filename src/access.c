@@ -69,7 +69,7 @@ static struct str origin_of(struct str url)
 /* Whether a page that may publish is behind the request. */
 static bool is_from_publisher(const struct hub *hub, const struct http_request *request)
 {
-	const struct config_list *allowed = &hub->config.mercure_publish_origin;
+	const struct value_list *allowed = &hub->config.mercure_publish_origin;
 	const struct str *origin = http_header(request, STR("Origin"));
 	const struct str *referer = http_header(request, STR("Referer"));
 	struct str from;

@@ -219,7 +219,7 @@ static uint64_t buffer_bytes(uint64_t asked, const char *max_path)
 	return 2 * (max ? least(asked, max) : asked) + PACKET_BYTES;
 }
 
-static bool has_tcp(const struct config_list *list)
+static bool has_tcp(const struct value_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (!str_starts(str_of(list->items[i]), STR("unix:")))

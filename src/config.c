@@ -83,7 +83,7 @@ static int fail_value(struct reader *reader, const struct option *option, struct
 		return err;
 	fail(reader, "%s%s: ", reader->file ? "" : "--", option->name);
 	if (err == -E2BIG) {
-		buf_addf(reader->why, "more than %d values", CONFIG_LIST_MAX);
+		buf_addf(reader->why, "more than %d values", VALUE_LIST_MAX);
 		return -EINVAL;
 	}
 	add_quoted(reader->why, text);

@@ -20,10 +20,10 @@ uint64_t hub_random(struct hub *hub, uint64_t n)
 
 void hub_trust(struct hub *hub)
 {
-	const struct config_list *list = &hub->config.trusted_proxy;
+	const struct value_list *list = &hub->config.trusted_proxy;
 	struct ipnets *trusted = &hub->trusted;
 
-	_Static_assert((size_t)CONFIG_LIST_MAX <= (size_t)IPNETS_MAX, "a place for each");
+	_Static_assert((size_t)VALUE_LIST_MAX <= (size_t)IPNETS_MAX, "a place for each");
 	trusted->count = 0;
 	for (size_t i = 0; i < list->count; i++)
 		trusted->count +=

@@ -160,8 +160,8 @@ static bool listener_take_over(struct listeners *listeners, struct hub *hub, str
 
 /* Takes over what is open of a list already, and notes what that is. */
 static void list_take_over(struct listeners *listeners, struct hub *hub, struct listeners *from,
-			   const struct config_list *list, bool is_control,
-			   bool is_open[CONFIG_LIST_MAX])
+			   const struct value_list *list, bool is_control,
+			   bool is_open[VALUE_LIST_MAX])
 {
 	bool is_passed = false;
 
@@ -173,8 +173,8 @@ static void list_take_over(struct listeners *listeners, struct hub *hub, struct 
 }
 
 /* Opens the others, each that can be: 0, or the first error. */
-static int list_open(struct listeners *listeners, struct hub *hub, const struct config_list *list,
-		     bool is_control, const bool is_open[CONFIG_LIST_MAX])
+static int list_open(struct listeners *listeners, struct hub *hub, const struct value_list *list,
+		     bool is_control, const bool is_open[VALUE_LIST_MAX])
 {
 	int first = 0;
 
@@ -192,7 +192,7 @@ static int list_open(struct listeners *listeners, struct hub *hub, const struct 
 int listeners_open(struct listeners *listeners, struct hub *hub, struct listeners *from)
 {
 	const struct config *config = &hub->config;
-	bool listens[CONFIG_LIST_MAX], controls[CONFIG_LIST_MAX];
+	bool listens[VALUE_LIST_MAX], controls[VALUE_LIST_MAX];
 	int err, control_err;
 
 	list_take_over(listeners, hub, from, &config->listen, false, listens);
@@ -213,7 +213,7 @@ int listeners_pass(struct listeners *from, int fd, bool is_control)
 	if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 ||
 	    !listens || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -EINVAL;
-	if (from->count == 2 * CONFIG_LIST_MAX)
+	if (from->count == 2 * VALUE_LIST_MAX)
 		return -ENOSPC;
 	from->items[from->count++] = (struct listener){
 		.fd = fd, .is_control = is_control, .is_waiting = true, .address = strdup(PASSED)
@@ -250,7 +250,7 @@ static char *unpack_text(struct unpack *in)
 int listeners_unpack(struct listeners *from, struct str packed)
 {
 	struct unpack in = { .rest = packed };
-	uint64_t count = unpack_u64(&in, 2 * CONFIG_LIST_MAX);
+	uint64_t count = unpack_u64(&in, 2 * VALUE_LIST_MAX);
 
 	*from = (struct listeners){ .count = (uint32_t)count };
 	for (uint32_t i = 0; i < count; i++) {

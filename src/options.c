@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#include "config.h"
 #include "httpvalue.h"
 #include "ipnet.h"
 #include "log.h"
@@ -230,6 +229,7 @@ const struct option option_table[] = {
 const size_t option_count = sizeof(option_table) / sizeof(option_table[0]);
 
 _Static_assert(sizeof(option_table) / sizeof(option_table[0]) <= OPTIONS_MAX, "a place for each");
+_Static_assert(sizeof(enum config_stdin) == sizeof(int), "VALUE_WORD is an int");
 
 const struct option *option_find(struct str name)
 {

@@ -164,7 +164,7 @@ void reply_stream_head(struct hub *hub, struct conn *conn)
 
 void reply_cors(const struct hub *hub, const struct http_request *request, struct buf *out)
 {
-	const struct config_list *allowed = &hub->config.cors_origin;
+	const struct value_list *allowed = &hub->config.cors_origin;
 	const struct str *origin = http_header(request, STR("Origin"));
 	bool by_origin = false;
 

@@ -121,7 +121,7 @@ static void start_since(const struct hub *hub, struct start *start, struct str t
 	uint64_t now_ms = clock_real_ms(), span_ms;
 	struct eventid id = { 0, 0 };
 
-	if (config_parse_ms(text, &span_ms) || str_find(text, '-') < text.n) {
+	if (value_parse_ms(text, &span_ms) || str_find(text, '-') < text.n) {
 		start_behind(hub, start, text);
 		return;
 	}

@@ -2,7 +2,7 @@
  * value: text to field and back, for every kind of option. See value.h.
  *
  * A unit is a row in a table: its suffix and its factor, the largest first, so that printing can
- * take the first one that divides. Also has the two parsers that config.h offers to everybody.
+ * take the first one that divides.
  */
 #include "value.h"
 
@@ -10,8 +10,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "config.h"
 
 struct unit {
 	const char *suffix;
@@ -58,12 +56,12 @@ static int parse_with_unit(struct str s, const struct unit *units, size_t count,
 	return -EINVAL;
 }
 
-int config_parse_bytes(struct str s, uint64_t *bytes)
+int value_parse_bytes(struct str s, uint64_t *bytes)
 {
 	return parse_with_unit(s, byte_units, BYTE_UNITS, bytes);
 }
 
-int config_parse_ms(struct str s, uint64_t *ms)
+int value_parse_ms(struct str s, uint64_t *ms)
 {
 	/* Nothing is nothing in any unit; every other bare number could mean two things. */
 	if (str_eq(s, STR("0"))) {
@@ -136,8 +134,8 @@ static const void *field_of_const(const struct option *option, const struct conf
 static int set_number(const struct option *option, uint64_t *field, struct str text)
 {
 	uint64_t number;
-	int err = option->kind == VALUE_BYTES ? config_parse_bytes(text, &number)
-		  : option->kind == VALUE_MS  ? config_parse_ms(text, &number)
+	int err = option->kind == VALUE_BYTES ? value_parse_bytes(text, &number)
+		  : option->kind == VALUE_MS  ? value_parse_ms(text, &number)
 					      : str_to_u64(text, UINT64_MAX, &number);
 
 	if (err)
@@ -175,13 +173,13 @@ static int set_text(const struct option *option, char **field, struct str text)
 	return 0;
 }
 
-static int add_item(const struct option *option, struct config_list *list, struct str text)
+static int add_item(const struct option *option, struct value_list *list, struct str text)
 {
 	int err = check_text(option, text);
 
 	if (err || text.n == 0)
 		return err;
-	if (list->count == CONFIG_LIST_MAX)
+	if (list->count == VALUE_LIST_MAX)
 		return -E2BIG;
 	list->items[list->count] = copy_text(text);
 	if (!list->items[list->count])
@@ -228,13 +226,12 @@ int value_set(const struct option *option, struct config *config, struct str tex
 
 static size_t field_size(enum value_kind kind)
 {
-	_Static_assert(sizeof(enum config_stdin) == sizeof(int), "VALUE_WORD is an int");
 	static const size_t sizes[] = {
 		[VALUE_BYTES] = sizeof(uint64_t),
 		[VALUE_MS] = sizeof(uint64_t),
 		[VALUE_COUNT] = sizeof(uint64_t),
 		[VALUE_TEXT] = sizeof(char *),
-		[VALUE_LIST] = sizeof(struct config_list),
+		[VALUE_LIST] = sizeof(struct value_list),
 		[VALUE_BOOL] = sizeof(bool),
 		[VALUE_WORD] = sizeof(int),
 		[VALUE_ANSWER] = 0,
@@ -250,7 +247,7 @@ void value_clear(const struct option *option, struct config *config)
 	if (option->kind == VALUE_TEXT)
 		free(*(char **)field);
 	if (option->kind == VALUE_LIST) {
-		struct config_list *list = field;
+		struct value_list *list = field;
 
 		for (size_t i = 0; i < list->count; i++)
 			free(list->items[i]);
@@ -258,7 +255,7 @@ void value_clear(const struct option *option, struct config *config)
 	memset(field, 0, field_size(option->kind));
 }
 
-static bool lists_equal(const struct config_list *a, const struct config_list *b)
+static bool lists_equal(const struct value_list *a, const struct value_list *b)
 {
 	if (a->count != b->count)
 		return false;

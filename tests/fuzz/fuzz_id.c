@@ -1,8 +1,8 @@
 /* Ids, times and sizes: one spelling each, and an order that holds. */
 #include "fuzz.h"
 
-#include "config.h"
 #include "eventid.h"
+#include "value.h"
 
 static void expect_order(struct eventid a, struct eventid b, uint64_t now_ms)
 {
@@ -82,9 +82,9 @@ int FUZZ_TARGET(id)(const uint8_t *bytes, size_t n)
 			expect_order(a, b, b.ms);
 		expect_order(a, a, 0);
 	}
-	if (config_parse_ms(in, &value) == 0)
+	if (value_parse_ms(in, &value) == 0)
 		expect_time(in, value);
-	if (config_parse_bytes(in, &value) == 0)
+	if (value_parse_bytes(in, &value) == 0)
 		expect_size(in, value);
 	if (str_to_u64(in, UINT64_MAX, &value) == 0 && in.p[0] != '0')
 		EXPECT(str_eq(in, (struct str){ text, str_write_u64(text, value) }));

@@ -224,7 +224,7 @@ Test(config, argument_wins_over_file)
 
 Test(config, lists)
 {
-	enum { TOO_MANY = CONFIG_LIST_MAX + 1 };
+	enum { TOO_MANY = VALUE_LIST_MAX + 1 };
 	char text[16 * TOO_MANY];
 	size_t n = 0;
 	struct outcome o = READ("--cors-origin", "");
@@ -232,11 +232,11 @@ Test(config, lists)
 	cr_expect_eq(o.result, CONFIG_RUN);
 	cr_expect_eq(o.config.cors_origin.count, 0);
 	outcome_done(&o);
-	for (int i = 0; i < CONFIG_LIST_MAX; i++)
+	for (int i = 0; i < VALUE_LIST_MAX; i++)
 		n += (size_t)sprintf(text + n, "listen %d\n", i);
 	o = read_file_text(text, n);
 	cr_expect_eq(o.result, CONFIG_RUN, "%s", o.err);
-	cr_expect_eq(o.config.listen.count, CONFIG_LIST_MAX);
+	cr_expect_eq(o.config.listen.count, VALUE_LIST_MAX);
 	outcome_done(&o);
 	n += (size_t)sprintf(text + n, "listen 64\n");
 	expect_fault(read_file_text(text, n), ":65: listen", "64");
@@ -466,23 +466,23 @@ Test(config, times_and_sizes)
 					   "+1", "1sm", "1sms", "ms",  "0x1s", "5KB" };
 	uint64_t v;
 
-	cr_expect(parse(config_parse_ms, "1500ms", &v) == 0 && v == 1500);
-	cr_expect(parse(config_parse_ms, "5s", &v) == 0 && v == 5000);
-	cr_expect(parse(config_parse_ms, "2m", &v) == 0 && v == 120000);
-	cr_expect(parse(config_parse_ms, "1h", &v) == 0 && v == 3600000);
-	cr_expect(parse(config_parse_ms, "0", &v) == 0 && v == 0);
-	cr_expect_eq(parse(config_parse_ms, "1", &v), -EINVAL);
-	cr_expect_eq(parse(config_parse_ms, "00", &v), -EINVAL);
-	cr_expect_eq(parse(config_parse_ms, "18446744073709551615s", &v), -ERANGE);
-	cr_expect(parse(config_parse_bytes, "7", &v) == 0 && v == 7);
-	cr_expect(parse(config_parse_bytes, "2K", &v) == 0 && v == 2048);
-	cr_expect(parse(config_parse_bytes, "64M", &v) == 0 && v == 64u << 20);
-	cr_expect(parse(config_parse_bytes, "3G", &v) == 0 && v == 3ull << 30);
-	cr_expect(parse(config_parse_bytes, "17179869183G", &v) == 0 && v == -1ull << 30);
-	cr_expect_eq(parse(config_parse_bytes, "17179869184G", &v), -ERANGE);
+	cr_expect(parse(value_parse_ms, "1500ms", &v) == 0 && v == 1500);
+	cr_expect(parse(value_parse_ms, "5s", &v) == 0 && v == 5000);
+	cr_expect(parse(value_parse_ms, "2m", &v) == 0 && v == 120000);
+	cr_expect(parse(value_parse_ms, "1h", &v) == 0 && v == 3600000);
+	cr_expect(parse(value_parse_ms, "0", &v) == 0 && v == 0);
+	cr_expect_eq(parse(value_parse_ms, "1", &v), -EINVAL);
+	cr_expect_eq(parse(value_parse_ms, "00", &v), -EINVAL);
+	cr_expect_eq(parse(value_parse_ms, "18446744073709551615s", &v), -ERANGE);
+	cr_expect(parse(value_parse_bytes, "7", &v) == 0 && v == 7);
+	cr_expect(parse(value_parse_bytes, "2K", &v) == 0 && v == 2048);
+	cr_expect(parse(value_parse_bytes, "64M", &v) == 0 && v == 64u << 20);
+	cr_expect(parse(value_parse_bytes, "3G", &v) == 0 && v == 3ull << 30);
+	cr_expect(parse(value_parse_bytes, "17179869183G", &v) == 0 && v == -1ull << 30);
+	cr_expect_eq(parse(value_parse_bytes, "17179869184G", &v), -ERANGE);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		cr_expect_eq(parse(config_parse_ms, bad[i], &v), -EINVAL, "%s", bad[i]);
-		cr_expect_eq(parse(config_parse_bytes, bad[i], &v), -EINVAL, "%s", bad[i]);
+		cr_expect_eq(parse(value_parse_ms, bad[i], &v), -EINVAL, "%s", bad[i]);
+		cr_expect_eq(parse(value_parse_bytes, bad[i], &v), -EINVAL, "%s", bad[i]);
 	}
 }
 
