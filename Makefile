@@ -66,7 +66,7 @@ say = $(if $(filter 0,$(V)),@echo '  $(1)	$@' &&,)
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 ASSETS  = $(BUILD)/assets.o
 # A later version, for the tests of upgrades: what knows a version is compiled anew.
-NEXT     = config main handover upgrade server
+NEXT     = config daemon main handover upgrade
 NEXT_OBJECTS = $(NEXT:%=$(BUILD)/next/src/%.o)
 PARTS   = $(filter-out $(BUILD)/src/main.o,$(call objects,$(SOURCES))) $(ASSETS)
 

@@ -8,17 +8,7 @@
 #ifndef DRAIN_H
 #define DRAIN_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-struct server;
-
-struct drain {
-	uint64_t begun_ms, until_ms; /* monotonic */
-	uint64_t spread_ms;          /* from the first stream's end to the last one's */
-	uint32_t streams, ended;     /* at the beginning; and so far */
-	uint32_t slot;               /* to look at next */
-};
+#include "server.h"
 
 /* Begins, for that reason. A second time: ends the daemon at once. */
 void drain_begin(struct server *server, const char *why);

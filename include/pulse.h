@@ -7,10 +7,8 @@
 #ifndef PULSE_H
 #define PULSE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-struct server;
+#include "hub.h"
+#include "systemd.h"
 
 struct pulse {
 	int timer_fd; /* -1 = nobody wants to know */
@@ -21,10 +19,10 @@ struct pulse {
 };
 
 /* 0 or -errno. */
-int pulse_init(struct pulse *pulse, struct server *server);
+int pulse_init(struct pulse *pulse, const struct systemd *systemd, struct hub *hub);
 void pulse_done(struct pulse *pulse);
 
 /* The timer has fired. */
-void pulse_fire(struct pulse *pulse, struct server *server);
+void pulse_fire(struct pulse *pulse, const struct systemd *systemd, const struct hub *hub);
 
 #endif

@@ -10,9 +10,7 @@
 #ifndef RECOVERY_H
 #define RECOVERY_H
 
-#include <stdbool.h>
-
-struct server;
+#include "server.h"
 
 /*
  * At the start, with what the manager has passed: true if there is something to go on from. The

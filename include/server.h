@@ -1,20 +1,38 @@
 /*
- * server: owns everything, wires it, and runs the loop turn by turn.
+ * server: all that the daemon owns: what every room of the program has in hand.
+ *
+ * The daemon wires it and runs it (daemon.h). It owns no behaviour.
  */
 #ifndef SERVER_H
 #define SERVER_H
 
-#include "drain.h"
+#include <sys/types.h>
+
 #include "listener.h"
 #include "meter.h"
 #include "pulse.h"
-#include "recovery.h"
 #include "source.h"
 #include "staticfile.h"
 #include "sweep.h"
 #include "systemd.h"
 #include "ticker.h"
-#include "upgrade.h"
+
+/* The orderly end, while the hub drains: see drain.h. */
+struct drain {
+	uint64_t begun_ms, until_ms; /* monotonic */
+	uint64_t spread_ms;          /* from the first stream's end to the last one's */
+	uint32_t streams, ended;     /* at the beginning; and so far */
+	uint32_t slot;               /* to look at next */
+};
+
+/* Of the binary: see upgrade.h. */
+struct upgrade {
+	char *path;          /* of the binary, as it was started; owned; NULL = not known */
+	pid_t child;         /* that was asked and has not answered; 0 = none */
+	int answer_fd;       /* what it says */
+	uint64_t give_up_ms; /* monotonic: when it will have taken too long */
+	bool is_accepted;    /* the next end of a turn is the last of this binary */
+};
 
 struct server {
 	struct hub hub;
@@ -30,30 +48,11 @@ struct server {
 	int signal_fd;
 	int argc; /* as main() got them, for a reload */
 	char **argv;
-	struct drain drain; /* while the hub drains */
+	struct drain drain;
 	struct pulse pulse;
 	bool is_done;
 	bool has_left; /* done, and the streams are the next process's: nothing is to be closed */
 	bool recovers; /* began with what a process before has left */
 };
-
-/*
- * Opens everything that the configuration (taken) asks for, for clients_max clients. With a state,
- * goes on from there: its descriptors are taken. 0; or -errno after a sentence to the log. In every
- * case server_done() follows.
- */
-struct handover;
-int server_init(struct server *server, const struct config *config, uint64_t clients_max, int argc,
-		char **argv, const struct handover *from);
-void server_done(struct server *server);
-
-/*
- * One turn, which waits for events up to timeout_ms (-1: forever). 1 if something is left to do at
- * once, 0 if not, or -errno.
- */
-int server_turn(struct server *server, int timeout_ms);
-
-/* Runs until it is told to end. 0, or -errno after a sentence to the log. */
-int server_run(struct server *server);
 
 #endif

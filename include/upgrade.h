@@ -9,20 +9,7 @@
 #ifndef UPGRADE_H
 #define UPGRADE_H
 
-#include <sys/types.h>
-
-#include "buf.h"
-
-struct config;
-struct server;
-
-struct upgrade {
-	char *path;          /* of the binary, as it was started; owned; NULL = not known */
-	pid_t child;         /* that was asked and has not answered; 0 = none */
-	int answer_fd;       /* what it says */
-	uint64_t give_up_ms; /* monotonic: when it will have taken too long */
-	bool is_accepted;    /* the next end of a turn is the last of this binary */
-};
+#include "server.h"
 
 /* Finds out where the binary lies: before anything changes the working folder. */
 void upgrade_init(struct upgrade *upgrade, const char *argv0);

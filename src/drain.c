@@ -8,7 +8,6 @@
 #include "log.h"
 #include "longpoll.h"
 #include "request.h"
-#include "server.h"
 #include "stream.h"
 
 enum {

@@ -15,10 +15,10 @@
 
 #include "ceiling.h"
 #include "confine.h"
-#include "handover.h"
+#include "daemon.h"
 #include "log.h"
-#include "server.h"
 #include "sock.h"
+#include "upgrade.h"
 #include "version.h"
 
 /* Descriptors that are not connections: listeners, timers, memfds, files being served. */
@@ -96,7 +96,7 @@ static int run(struct config *config, int argc, char **argv)
 		log_warning(
 			"running as root, which nothing here needs: better as a user of its own");
 	err = wrong ? -EINVAL
-		    : server_init(&server, config, fit_clients(config->clients_max), argc, argv,
+		    : daemon_init(&server, config, fit_clients(config->clients_max), argc, argv,
 				  goes_on ? &from : NULL);
 	if (goes_on)
 		handover_done(&from);
@@ -107,7 +107,7 @@ static int run(struct config *config, int argc, char **argv)
 		log_info("ready");
 		systemd_ready(&server.systemd);
 		log_flush();
-		err = server_run(&server);
+		err = daemon_run(&server);
 	}
 	if (server.has_left) {
 		log_flush();
@@ -115,7 +115,7 @@ static int run(struct config *config, int argc, char **argv)
 	}
 	if (!err)
 		log_info("goodbye");
-	server_done(&server);
+	daemon_done(&server);
 	log_flush();
 	return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -18,9 +18,9 @@
 #include "anchor.h"
 #include "clock.h"
 #include "conn.h"
+#include "drain.h"
 #include "log.h"
 #include "own.h"
-#include "server.h"
 #include "sock.h"
 
 enum { KEPT_RING, KEPT_TRACE, KEPT_PARK, KEPT = KEPT_PARK + PARK_ENDS };

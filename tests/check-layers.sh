@@ -1,6 +1,7 @@
 #!/bin/sh
 # Checks the layers of the rooms: each header compiles alone, each file includes only rooms of its
-# own layer and of those below, and the layout in README.md names every room.
+# own layer and of those below, no room includes itself by way of others, and the layout in README.md
+# names every room.
 set -eu
 
 layers=$(
@@ -16,7 +17,7 @@ layers=$(
 		4 staticfile broadcast sweep ticker meter source listener
 		1 ipnet forwarded proxyproto
 		4 longpoll
-		5 main server upgrade handover drain pulse recovery
+		5 main daemon server upgrade handover drain pulse recovery
 		5 confine ceiling
 	ROOMS
 )
@@ -49,6 +50,17 @@ for file in include/*.h src/*.c; do
 		fi
 	done
 done
+
+# Pairs of a room and one that includes it, in x.h or x.c. Sorting them has something to say only
+# where they go in a circle.
+circles=$(
+	for file in include/*.h src/*.c; do
+		room=$(basename "${file%.[ch]}")
+		sed -n "/^#include \"$room\.h\"$/d; s/^#include \"\(.*\)\.h\"$/\1 $room/p" "$file"
+	done | tsort 2>&1 >/dev/null || true
+)
+[ -z "$circles" ] || complain "rooms include each other in a circle:
+$circles"
 
 for header in include/*.h; do
 	room=$(basename "${header%.h}")

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "../unit/house.h"
+#include "daemon.h"
 #include "sock.h"
 #include "wraps.h"
 
@@ -97,7 +98,7 @@ static void turn(void)
 {
 	wraps_pause(false);
 	for (int i = 0; i < 4; i++) {
-		int more = server_turn(&story.house.server, 0);
+		int more = daemon_turn(&story.house.server, 0);
 
 		EXPECT(more >= 0, "the turn failed");
 	}

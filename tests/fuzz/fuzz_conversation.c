@@ -22,6 +22,7 @@
 #include "answers.h"
 #include "broadcast.h"
 #include "counting.h"
+#include "drain.h"
 
 enum {
 	CLIENTS = 6,
@@ -271,8 +272,6 @@ static void finish(struct talk *talk)
 }
 
 /* --- the daemon --- */
-
-enum { OPTIONS_MAX = 48 };
 
 /* Set by hand, to be read as lists of options. */
 /* clang-format off */

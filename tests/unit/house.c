@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conn.h"
+#include "daemon.h"
 #include "log.h"
 #include "options.h"
 #include "request.h"
@@ -122,7 +123,7 @@ int house_try(struct house *house, const char *const *options)
 	}
 	if (!has_option(house, "--listen"))
 		value_clear(option_find(STR("listen")), &config);
-	err = server_init(&house->server, &config, config.clients_max, house->argc, house->argv,
+	err = daemon_init(&house->server, &config, config.clients_max, house->argc, house->argv,
 			  NULL);
 	if (err)
 		house_close(house);
@@ -141,7 +142,7 @@ void house_close(struct house *house)
 {
 	sigset_t none;
 
-	server_done(&house->server);
+	daemon_done(&house->server);
 	log_flush();
 	/* The daemon has blocked what it wants to be told of. */
 	sigemptyset(&none);
@@ -177,7 +178,7 @@ void house_turn(struct house *house)
 	/* What a turn's end has put on the agenda makes it say so; twice nothing is the end. */
 	for (int turns = 0; idle < 2; turns++) {
 		assert(turns < TURNS_MAX);
-		more = server_turn(&house->server, 0);
+		more = daemon_turn(&house->server, 0);
 		assert(more >= 0);
 		idle = more ? 0 : idle + 1;
 	}

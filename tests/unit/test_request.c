@@ -1,6 +1,7 @@
 /*
  * request: how much of a turn a client can take.
  */
+#include "daemon.h"
 #include "request.h"
 
 #include <criterion/criterion.h>
@@ -50,7 +51,7 @@ Test(request, pipelined_requests_are_answered_some_in_a_turn)
 	fd = house_connect(house, 0, 0);
 	ask(fd, PIPELINED);
 	while (got < PIPELINED && turns < PIPELINED) {
-		cr_assert_geq(server_turn(&house->server, 0), 0);
+		cr_assert_geq(daemon_turn(&house->server, 0), 0);
 		count = answers(fd);
 		cr_assert_leq(count, 16, "in turn %d", turns);
 		got += count;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "broadcast.h"
+#include "daemon.h"
 #include "house.h"
 #include "stream.h"
 
@@ -57,7 +58,7 @@ static unsigned turns_of_replay(struct house *house, const char *request)
 
 	cr_assert_eq(write(fd, request, strlen(request)), (ssize_t)strlen(request));
 	do {
-		cr_assert_geq(server_turn(&house->server, 0), 0);
+		cr_assert_geq(daemon_turn(&house->server, 0), 0);
 		turns++;
 	} while (conn->state == CONN_HEAD || conn->cursor < hub->ring.header->next);
 	close(fd);

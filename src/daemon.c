@@ -1,11 +1,11 @@
 /*
- * server: the turn. See server.h.
+ * daemon: the turn. See daemon.h.
  *
  * One turn: collect kernel events and handle them; visit the agenda; read a slice of standard
  * input; flush what was published; close what is doomed; accept; write the log. Only the wait at
  * its beginning ever blocks.
  */
-#include "server.h"
+#include "daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +19,12 @@
 #include "broadcast.h"
 #include "clock.h"
 #include "conn.h"
-#include "handover.h"
+#include "drain.h"
 #include "log.h"
 #include "presence.h"
+#include "recovery.h"
 #include "request.h"
+#include "upgrade.h"
 #include "version.h"
 
 enum {
@@ -116,7 +118,8 @@ static int init_inside(struct server *server, const struct handover *from)
 	err = from ? ticker_adopt(&server->ticker, hub, from->tick_fd, from->tick_interval_ms)
 		   : ticker_init(&server->ticker, hub);
 	if (err || (err = sweep_init(&server->sweep, hub)) ||
-	    (err = meter_init(&server->meter, hub)) || (err = pulse_init(&server->pulse, server)))
+	    (err = meter_init(&server->meter, hub)) ||
+	    (err = pulse_init(&server->pulse, &server->systemd, hub)))
 		return fail("make a timer", err);
 	if ((err = signals_open(server)))
 		return fail("receive signals", err);
@@ -190,7 +193,7 @@ static int init_conns(struct server *server, const struct handover *from)
 	return 0;
 }
 
-int server_init(struct server *server, const struct config *config, uint64_t clients_max, int argc,
+int daemon_init(struct server *server, const struct config *config, uint64_t clients_max, int argc,
 		char **argv, const struct handover *from)
 {
 	struct hub *hub = &server->hub;
@@ -235,7 +238,7 @@ int server_init(struct server *server, const struct config *config, uint64_t cli
 	return from ? init_conns(server, from) : 0;
 }
 
-void server_done(struct server *server)
+void daemon_done(struct server *server)
 {
 	struct hub *hub = &server->hub;
 
@@ -311,7 +314,7 @@ static void on_event(struct server *server, struct loop_key key, uint32_t bits)
 	case LOOP_LISTENER: listener_event(&server->listeners, key.index); break;
 	case LOOP_TICK: ticker_fire(&server->ticker, hub); break;
 	case LOOP_SWEEP: sweep_fire(&server->sweep, hub); break;
-	case LOOP_PULSE: pulse_fire(&server->pulse, server); break;
+	case LOOP_PULSE: pulse_fire(&server->pulse, &server->systemd, hub); break;
 	case LOOP_METER: meter_fire(&server->meter, hub); break;
 	case LOOP_SIGNAL: on_signal(server); break;
 	case LOOP_STDIN: server->source.is_ready = true; break;
@@ -356,7 +359,7 @@ static int patience_ms(const struct server *server)
 	return server->listeners.is_paused ? LISTENERS_PAUSE_MS : -1;
 }
 
-int server_turn(struct server *server, int timeout_ms)
+int daemon_turn(struct server *server, int timeout_ms)
 {
 	struct hub *hub = &server->hub;
 	int n = loop_wait(&hub->loop, timeout_ms);
@@ -383,12 +386,12 @@ int server_turn(struct server *server, int timeout_ms)
 	return more;
 }
 
-int server_run(struct server *server)
+int daemon_run(struct server *server)
 {
 	int more = 1;
 
 	while (!server->is_done) {
-		more = server_turn(server, more ? 0 : patience_ms(server));
+		more = daemon_turn(server, more ? 0 : patience_ms(server));
 		if (more < 0)
 			return fail("wait for events", more);
 	}
