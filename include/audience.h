@@ -44,7 +44,7 @@ struct audience {
 	uint32_t live_count, live_cap;
 	uint32_t next;                        /* in its bucket, or in the free list */
 	uint32_t pending_first, pending_last; /* of topics.pending, 0 = none */
-	uint32_t next_dirty;
+	uint32_t next_dirty, prev_dirty;      /* of the audiences with pending records, 0 = none */
 	uint64_t seen;         /* record number + 1 that was last matched, so that it counts once */
 	uint64_t last_send_ms; /* monotonic: when the live ones last got something */
 	uint32_t tally;        /* in the trace (trace.h): what the live ones have got; 0 = none */

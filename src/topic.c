@@ -109,12 +109,15 @@ int topics_rejoin(struct topics *topics, struct str packed, uint32_t *audience)
 /* Takes an audience that still has pending records off the dirty list. */
 static void dirty_remove(struct topics *topics, uint32_t index)
 {
-	uint32_t *link = &topics->dirty;
+	struct audience *table = topics->audiences.table;
+	uint32_t prev = table[index].prev_dirty, next = table[index].next_dirty;
 
-	while (*link && *link != index)
-		link = &topics->audiences.table[*link].next_dirty;
-	if (*link)
-		*link = topics->audiences.table[index].next_dirty;
+	if (prev)
+		table[prev].next_dirty = next;
+	else
+		topics->dirty = next;
+	if (next)
+		table[next].prev_dirty = prev;
 }
 
 void topics_leave(struct topics *topics, uint32_t index)
@@ -199,6 +202,8 @@ static uint64_t audience_note(struct topics *topics, uint32_t index, uint64_t nu
 	} else {
 		audience->pending_first = entry;
 		audience->next_dirty = topics->dirty;
+		if (topics->dirty)
+			topics->audiences.table[topics->dirty].prev_dirty = index;
 		topics->dirty = index;
 	}
 	audience->pending_last = entry;
@@ -248,7 +253,7 @@ uint32_t topics_next_dirty(struct topics *topics, uint32_t *pending)
 	if (!index)
 		return 0;
 	audience = &topics->audiences.table[index];
-	topics->dirty = audience->next_dirty;
+	dirty_remove(topics, index);
 	*pending = audience->pending_first;
 	audience->pending_first = audience->pending_last = audience->next_dirty = 0;
 	return index;

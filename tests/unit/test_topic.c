@@ -147,6 +147,48 @@ Test(topic, the_limit_of_selectors_holds_and_a_refusal_takes_nothing)
 	cr_assert_eq(topics.audiences.selectors.in_use, 2);
 }
 
+/* Each dirty audience knows its neighbours: taking one out needs no search. How many there are. */
+static unsigned dirty_length(void)
+{
+	uint32_t prev = 0;
+	unsigned length = 0;
+
+	for (uint32_t i = topics.dirty; i; i = topics.audiences.table[i].next_dirty) {
+		cr_assert_eq(topics.audiences.table[i].prev_dirty, prev);
+		cr_assert_lt(length, topics.audiences.count, "the list has no end");
+		prev = i;
+		length++;
+	}
+	return length;
+}
+
+Test(topic, who_leaves_with_records_pending_is_taken_out_by_its_neighbours)
+{
+	uint32_t audiences[100];
+	unsigned records;
+	uint64_t n;
+
+	for (int i = 0; i < 100; i++) {
+		char b[32];
+
+		snprintf(b, sizeof(b), "own-%d", i);
+		audiences[i] = join("shared", b, TOPIC_CHUNKED);
+	}
+	cr_assert_eq(publish("shared", NULL, &n), 100);
+	cr_assert_eq(dirty_length(), 100);
+	/* First, last, and from within; one of the places is used again at once. */
+	for (unsigned i = 0; i < 90; i++) {
+		topics_leave(&topics, audiences[(99 + i * 37) % 100]);
+		cr_assert_eq(dirty_length(), 99 - i);
+	}
+	join("shared", "late", TOPIC_CHUNKED);
+	cr_assert_eq(dirty_length(), 10);
+	cr_assert_eq(dirty_count(0, &records), 10);
+	cr_assert_eq(publish("shared", NULL, &n), 11);
+	cr_assert_eq(dirty_length(), 11);
+	cr_assert_eq(dirty_count(0, &records), 11);
+}
+
 Test(topic, everything_is_given_back_and_used_again)
 {
 	static uint32_t audiences[MANY];
