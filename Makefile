@@ -43,7 +43,7 @@ COMPILE   = $(CC) $(LANGUAGE) $(WARNINGS) $(CFLAGS) $(HARDEN) -MMD -MP $(CPPFLAG
 CRITERION = $(shell pkg-config --cflags criterion)
 LINK_TEST = $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs criterion)
 # The daemon that lives in a test has the clock and the kernel that the test gives it.
-$(BUILD)/unit $(BUILD)/replay $(BUILD)/faults: LINK += -Wl,--wrap=clock_gettime,--wrap=sock_send
+$(BUILD)/unit $(BUILD)/replay $(BUILD)/faults: LINK += -Wl,--wrap=clock_gettime,--wrap=sock_send,--wrap=hub_is_late
 $(BUILD)/faults: LINK += $(shell sed -n 's/^	{ "\([a-z0-9_]*\)", {.*/-Wl,--wrap=\1/p' \
 	tests/faults/wraps.c)
 

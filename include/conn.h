@@ -11,8 +11,8 @@
  *
  * A POLL is a REPLY that has nothing to say yet: see longpoll.h.
  *
- * Closing is deferred to the end of the turn: conn_doom() takes a conn out of its audience at once,
- * conns_bury() closes it. So a handler may doom any conn, and nobody holds one that is gone.
+ * Closing is deferred: conn_doom() takes a conn out of its audience at once, and whoever visits the
+ * agenda closes it. So a handler may doom any conn, and nobody holds one that is gone.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -79,7 +79,7 @@ void conn_fall_behind(struct hub *hub, struct conn *conn, uint64_t record, uint3
 /* Takes a subscriber out of its audience. */
 void conn_unsubscribe(struct hub *hub, struct conn *conn);
 
-/* The conn will be closed at the end of the turn; leaves its audience now. Safe to repeat. */
+/* The conn will be closed, in this turn or the next; leaves its audience now. Safe to repeat. */
 void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason);
 
 /*
@@ -89,8 +89,8 @@ void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason);
  */
 bool conn_failed(struct hub *hub, struct conn *conn, int err, uint16_t flag);
 
-/* Closes the doomed: how many. */
-uint32_t conns_bury(struct hub *hub);
+/* Closes a doomed conn, which is off the agenda. */
+void conn_bury(struct hub *hub, struct conn *conn);
 
 /* Has the conn visited when its turn comes, for CONN_READABLE or CONN_WRITABLE: the agenda is a
  * queue. */

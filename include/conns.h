@@ -33,7 +33,7 @@ enum conn_state {
 
 enum conn_flag {
 	CONN_LIVE = 1 << 0,       /* in its audience's array of live subscribers */
-	CONN_DOOMED = 1 << 1,     /* to be closed at the end of the turn */
+	CONN_DOOMED = 1 << 1,     /* to be closed by who visits the agenda */
 	CONN_ON_AGENDA = 1 << 2,  /* to be visited in the next turn without a kernel event */
 	CONN_READABLE = 1 << 3,   /* the kernel said so, and we have not read to the end */
 	CONN_WRITABLE = 1 << 4,   /* the kernel said so, and we have not been refused since */

@@ -37,16 +37,25 @@ struct hub {
 	struct secrets secrets;      /* who may publish and subscribe */
 	struct ipnets trusted;       /* --trusted-proxy */
 	uint64_t now_ms;             /* monotonic, of this turn */
-	uint64_t clients_max;        /* --max-clients, or less if descriptors are fewer */
-	uint64_t random;             /* state of hub_random(): for jitter only */
-	uint64_t started_ms;         /* monotonic */
-	uint64_t lag_bytes_max;      /* largest lag seen by the last sweep */
-	struct log_limit cut_log;    /* for connections that are cut */
-	bool draining;               /* the daemon stops: no new streams */
+	uint64_t late_ns;         /* monotonic: when the rest of those who are served must wait */
+	uint64_t flush_ns;        /* how long this turn's flush has taken */
+	uint64_t clients_max;     /* --max-clients, or less if descriptors are fewer */
+	uint64_t random;          /* state of hub_random(): for jitter only */
+	uint64_t started_ms;      /* monotonic */
+	uint64_t lag_bytes_max;   /* largest lag seen by the last sweep */
+	struct log_limit cut_log; /* for connections that are cut */
+	bool draining;            /* the daemon stops: no new streams */
 };
 
 /* A number from 0 to n-1 (n > 0), for spreading things in time; not for secrets. */
 uint64_t hub_random(struct hub *hub, uint64_t n);
+
+/*
+ * Gives those who are served next a slice of the turn, of so many nanoseconds; and whether it is
+ * over. Whoever has begun may finish one thing.
+ */
+void hub_begin_slice(struct hub *hub, uint64_t slice_ns);
+bool hub_is_late(const struct hub *hub);
 
 /* Reads --trusted-proxy of its configuration. */
 void hub_trust(struct hub *hub);

@@ -63,7 +63,7 @@ void listeners_done(struct listeners *listeners);
 /* Connections wait at listener i. */
 void listener_event(struct listeners *listeners, uint32_t i);
 
-/* Accepts what waits, within the turn's budget: true if more waits. */
+/* Accepts what waits, while the hub is not late: true if more waits. */
 bool listeners_accept(struct listeners *listeners, struct hub *hub);
 
 /* Accepting may work again if a conn has closed, or if it has been paused for a while. */

@@ -14,6 +14,7 @@ struct sweep {
 	int timer_fd;
 	bool running;
 	uint32_t at;         /* next slot to visit */
+	uint32_t due;        /* those before it are to be visited now */
 	uint32_t slices;     /* into which this round is cut */
 	uint64_t lag_so_far; /* bytes; largest of this round */
 };
@@ -24,7 +25,10 @@ void sweep_done(struct sweep *sweep);
 /* Starts the timer if there is a conn and it stands still. */
 void sweep_wake(struct sweep *sweep, struct hub *hub);
 
-/* The timer has fired: one slice. True when it was the last one of a round. */
-bool sweep_fire(struct sweep *sweep, struct hub *hub);
+/* The timer has fired: one more slice of the table is due. */
+void sweep_fire(struct sweep *sweep, const struct hub *hub);
+
+/* Visits what is due, while the hub is not late: true if some of it is left. */
+bool sweep_turn(struct sweep *sweep, struct hub *hub);
 
 #endif

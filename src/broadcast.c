@@ -201,5 +201,7 @@ void broadcast_flush(struct hub *hub)
 		audience->last_send_ms = hub->now_ms;
 	}
 	topics_flushed(&hub->topics);
-	stats_duration(&hub->stats.flush, clock_mono_ns() - begun_ns);
+	begun_ns = clock_mono_ns() - begun_ns;
+	hub->flush_ns += begun_ns;
+	stats_duration(&hub->stats.flush, begun_ns);
 }

@@ -216,7 +216,7 @@ static bool leaves_unread(const struct conn *conn)
 	return sock_has_unsent(conn->fd);
 }
 
-static void conn_close(struct hub *hub, struct conn *conn)
+void conn_bury(struct hub *hub, struct conn *conn)
 {
 	struct conns *conns = &hub->conns;
 
@@ -233,27 +233,6 @@ static void conn_close(struct hub *hub, struct conn *conn)
 	close(conn->fd);
 	conns_give_back(conns, conn);
 	conns->doomed--;
-}
-
-uint32_t conns_bury(struct hub *hub)
-{
-	struct conns *conns = &hub->conns;
-	uint32_t buried = conns->doomed, last = conns->agenda_last, slot;
-
-	if (!buried)
-		return 0;
-	/* All doomed are on the agenda; the others stay there, in their order. */
-	do {
-		struct conn *conn;
-
-		slot = conns_agenda_take(conns);
-		conn = &conns->table[slot];
-		if (conn->flags & CONN_DOOMED)
-			conn_close(hub, conn);
-		else
-			conns_agenda_add(conns, conn);
-	} while (slot != last);
-	return buried;
 }
 
 uint64_t conn_memory_max(const struct hub *hub, const struct conn *conn)

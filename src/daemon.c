@@ -1,9 +1,9 @@
 /*
  * daemon: the turn. See daemon.h.
  *
- * One turn: collect kernel events and handle them; visit the agenda; read a slice of standard
- * input; flush what was published; close what is doomed; accept; write the log. Only the wait at
- * its beginning ever blocks.
+ * One turn: collect kernel events and handle them; visit whose time has come, and the agenda; read
+ * a slice of standard input; flush what was published; accept; write the log. Only the wait at its
+ * beginning ever blocks.
  */
 #include "daemon.h"
 
@@ -29,8 +29,9 @@
 
 enum {
 	DRAIN_STEP_MS = 10,     /* between two looks at whose time has come */
-	AGENDA_NS = 10000000,   /* of a turn: who comes later than that has to wait for the next */
 	UPGRADE_CHECK_MS = 100, /* whether the new binary takes too long to answer */
+	SLICE_NS_MIN = 100000,  /* of a turn, for each of: the sweep, the agenda, accepting; … */
+	SLICE_OF_FLUSH = 8,     /* … or this part of the last flush, if that is more */
 };
 
 /* Blocks the signals that we want as events, ignores SIGPIPE. 0 or -errno. */
@@ -322,15 +323,30 @@ static void on_event(struct server *server, struct loop_key key, uint32_t bits)
 	}
 }
 
+/*
+ * How long each kind of guest may keep the others from getting their events, in nanoseconds: a part
+ * of what it took to send the last ones. A binary that ends leaves no conn half closed.
+ */
+static uint64_t slice_ns(struct server *server)
+{
+	struct hub *hub = &server->hub;
+	uint64_t slice = hub->flush_ns / SLICE_OF_FLUSH;
+
+	hub->flush_ns = 0;
+	if (server->upgrade.is_accepted)
+		return UINT32_MAX;
+	return slice > SLICE_NS_MIN ? slice : SLICE_NS_MIN;
+}
+
 /* The end of the turn, and whether something is left to do at once. */
-static bool turn_end(struct server *server)
+static bool turn_end(struct server *server, uint64_t slice)
 {
 	struct hub *hub = &server->hub;
 	bool more;
 
 	broadcast_flush(hub);
 	presence_tell_gone(hub);
-	listeners_resume(&server->listeners, hub, conns_bury(hub) > 0);
+	hub_begin_slice(hub, slice);
 	more = listeners_accept(&server->listeners, hub);
 	sweep_wake(&server->sweep, hub);
 	meter_wake(&server->meter, hub);
@@ -363,7 +379,8 @@ int daemon_turn(struct server *server, int timeout_ms)
 {
 	struct hub *hub = &server->hub;
 	int n = loop_wait(&hub->loop, timeout_ms);
-	uint64_t begun_ns = clock_mono_ns();
+	uint64_t begun_ns = clock_mono_ns(), slice = slice_ns(server);
+	uint32_t conns = hub->conns.count;
 	bool more;
 
 	if (n < 0)
@@ -375,11 +392,15 @@ int daemon_turn(struct server *server, int timeout_ms)
 
 		on_event(server, key, bits);
 	}
-	request_run_agenda(hub, begun_ns + AGENDA_NS);
-	more = source_read(&server->source, hub);
+	hub_begin_slice(hub, slice);
+	more = sweep_turn(&server->sweep, hub);
+	hub_begin_slice(hub, slice);
+	request_run_agenda(hub);
+	listeners_resume(&server->listeners, hub, hub->conns.count < conns);
+	more |= source_read(&server->source, hub);
 	if (is_source_at_end(server) && !hub->draining)
 		drain_begin(server, "standard input has ended");
-	more |= turn_end(server);
+	more |= turn_end(server, slice);
 	stats_duration(&hub->stats.turn, clock_mono_ns() - begun_ns);
 	upgrade_check(server);
 	upgrade_turn_end(server);

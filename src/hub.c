@@ -18,6 +18,16 @@ uint64_t hub_random(struct hub *hub, uint64_t n)
 	return (x * 2685821657736338717u >> 11) % n;
 }
 
+void hub_begin_slice(struct hub *hub, uint64_t slice_ns)
+{
+	hub->late_ns = clock_mono_ns() + slice_ns;
+}
+
+bool hub_is_late(const struct hub *hub)
+{
+	return clock_mono_ns() >= hub->late_ns;
+}
+
 void hub_trust(struct hub *hub)
 {
 	const struct value_list *list = &hub->config.trusted_proxy;

@@ -20,8 +20,7 @@
 #define PASSED "(passed by the manager)"
 
 enum {
-	ACCEPTS_PER_TURN = 128, /* some 2 ms, which everybody else waits */
-	CONTROL_SPARE = 32,     /* of CONN_SPARE: slots that only conns of control listeners fill */
+	CONTROL_SPARE = 32, /* of CONN_SPARE: slots that only conns of control listeners fill */
 };
 
 static const char *why_not(const char *text, int err)
@@ -376,11 +375,10 @@ bool listeners_accept(struct listeners *listeners, struct hub *hub)
 
 	for (uint32_t i = 0; i < listeners->count; i++) {
 		struct listener *listener = &listeners->items[i];
-		int budget = ACCEPTS_PER_TURN;
 
-		while (listener->is_waiting && !listeners->is_paused && budget-- > 0)
-			if (is_full(listeners, listener, hub) ||
-			    !accept_one(listeners, listener, hub))
+		while (listener->is_waiting && !listeners->is_paused &&
+		       !is_full(listeners, listener, hub) && accept_one(listeners, listener, hub))
+			if (hub_is_late(hub))
 				break;
 		/* Room comes when a conn is closed: in a turn, and before this is tried again. */
 		more |= listener->is_waiting && !listener->is_full;

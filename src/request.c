@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "clock.h"
 #include "conn.h"
 #include "forwarded.h"
 #include "longpoll.h"
@@ -476,7 +475,7 @@ void request_event(struct hub *hub, uint32_t slot, uint32_t generation, uint32_t
 		conn_later(hub, conn, 0);
 }
 
-void request_run_agenda(struct hub *hub, uint64_t until_ns)
+void request_run_agenda(struct hub *hub)
 {
 	uint32_t last = hub->conns.agenda_last, slot;
 
@@ -488,8 +487,8 @@ void request_run_agenda(struct hub *hub, uint64_t until_ns)
 		slot = conns_agenda_take(&hub->conns);
 		conn = conns_at(&hub->conns, slot);
 		if (conn->flags & CONN_DOOMED)
-			conn_later(hub, conn, 0);
+			conn_bury(hub, conn);
 		else
 			conn_serve(hub, conn);
-	} while (slot != last && clock_mono_ns() < until_ns);
+	} while (slot != last && !hub_is_late(hub));
 }

@@ -18,13 +18,14 @@ enum {
 	SLICE_MS_MIN = 4,
 	SLICES_MIN = 20,      /* of a round */
 	SLICE_MAX = 4096,     /* conns */
+	VISITS = 16,          /* between two looks at the clock */
 	LINGER_MS = 2000,     /* for the client's end of a finished connection */
 	OVER_LIMIT_MS = 2000, /* for the request of one that is to be told that there is no room */
 };
 
 int sweep_init(struct sweep *sweep, struct hub *hub)
 {
-	*sweep = (struct sweep){ .at = 1 };
+	*sweep = (struct sweep){ .at = 1, .due = 1 };
 	sweep->timer_fd = loop_add_timer(&hub->loop, LOOP_SWEEP);
 	return sweep->timer_fd < 0 ? sweep->timer_fd : 0;
 }
@@ -54,7 +55,7 @@ static void round_begin(struct sweep *sweep, struct hub *hub)
 {
 	uint64_t total_ms = round_ms(&hub->config), slices, slice_ms;
 
-	sweep->at = 1;
+	sweep->at = sweep->due = 1;
 	hub->lag_bytes_max = sweep->lag_so_far;
 	sweep->lag_so_far = 0;
 	sweep->running = hub->conns.count > 0;
@@ -179,19 +180,25 @@ static void visit(struct sweep *sweep, struct hub *hub, struct conn *conn)
 	}
 }
 
-bool sweep_fire(struct sweep *sweep, struct hub *hub)
+void sweep_fire(struct sweep *sweep, const struct hub *hub)
 {
-	uint32_t slice, end;
-
-	if (loop_read_timer(sweep->timer_fd) == 0)
-		return false;
 	/* Of the table as it is now: it may have grown a thousandfold since the round began. */
-	slice = hub->conns.high / sweep->slices + 1;
-	end = hub->conns.high - sweep->at < slice ? hub->conns.high : sweep->at + slice;
-	for (; sweep->at < end; sweep->at++)
-		visit(sweep, hub, conns_at(&hub->conns, sweep->at));
-	if (sweep->at < hub->conns.high)
-		return false;
-	round_begin(sweep, hub);
-	return true;
+	uint32_t slice = hub->conns.high / sweep->slices + 1;
+
+	if (loop_read_timer(sweep->timer_fd) && sweep->due <= sweep->at)
+		sweep->due = sweep->at + slice;
+}
+
+bool sweep_turn(struct sweep *sweep, struct hub *hub)
+{
+	uint32_t end = sweep->due < hub->conns.high ? sweep->due : hub->conns.high;
+
+	while (sweep->at < end) {
+		visit(sweep, hub, conns_at(&hub->conns, sweep->at++));
+		if (sweep->at % VISITS == 0 && sweep->at < end && hub_is_late(hub))
+			return true;
+	}
+	if (sweep->due > sweep->at)
+		round_begin(sweep, hub);
+	return false;
 }

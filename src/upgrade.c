@@ -198,7 +198,8 @@ void upgrade_turn_end(struct server *server)
 {
 	int state_fd, err;
 
-	if (!server->upgrade.is_accepted)
+	/* Conns that are doomed are not for the next binary. */
+	if (!server->upgrade.is_accepted || server->hub.conns.doomed)
 		return;
 	if (server->hub.draining) {
 		refuse(server, "the daemon is ending");

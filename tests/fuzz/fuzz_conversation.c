@@ -230,7 +230,10 @@ static bool act(struct talk *talk, int i, char what, struct str rest)
 	case 'P': publish(talk, STR("broadcast"), rest); break;
 	case 'Q': publish(talk, STR("private"), rest); return false;
 	case 'B': publish_many(talk, size); break;
-	case 'W': house_send_max = size * 4; break;
+	case 'W':
+		house_send_max = size * 4;
+		house_hurry = (unsigned)size % 100;
+		break;
 	case 'M': fire_meter(talk); break;
 	case 'H': raise(SIGHUP); break;
 	case 'D': drain_begin(&talk->house.server, "asked to"); break;
@@ -256,7 +259,7 @@ static void finish(struct talk *talk)
 {
 	size_t got = 1;
 
-	house_send_max = 0;
+	house_send_max = house_hurry = 0;
 	house_poke(&talk->house);
 	for (int rounds = 0; got && rounds < ROUNDS_MAX; rounds++) {
 		got = 0;
@@ -302,7 +305,7 @@ static void open_house(struct talk *talk, unsigned which)
 
 	house_ahead_ms = house_step_ms = 0;
 	house_stopped_s = CLOCK_S;
-	house_send_max = 0;
+	house_send_max = house_hurry = 0;
 	house_random = 1;
 	memset(filler, 'x', sizeof(filler));
 	if (which % CONFIGURATIONS) {

@@ -201,24 +201,35 @@ static int inherited(struct conn *table)
 	return fd;
 }
 
+static void bury(struct hub *hub)
+{
+	while (hub->conns.agenda) {
+		struct conn *conn = conns_at(&hub->conns, conns_agenda_take(&hub->conns));
+
+		if (conn->flags & CONN_DOOMED)
+			conn_bury(hub, conn);
+	}
+}
+
 /* As the next binary goes on, for a while: everybody is visited, an event, everybody's end. */
 static void go_on(struct hub *hub)
 {
-	conns_bury(hub);
+	bury(hub);
 	presence_tell_gone(hub);
 	broadcast_flush(hub);
 	counting_check(hub);
 	for (uint32_t slot = 1; slot < hub->conns.high; slot++)
 		request_event(hub, slot, hub->conns.table[slot].generation,
 			      slot % 2 ? EPOLLOUT : EPOLLIN);
-	conns_bury(hub);
+	request_run_agenda(hub);
+	bury(hub);
 	counting_check(hub);
 	publish(hub);
 	broadcast_flush(hub);
 	for (uint32_t slot = 1; slot < hub->conns.high; slot++)
 		if (conns_at(&hub->conns, slot)->state != CONN_FREE)
 			conn_doom(hub, conns_at(&hub->conns, slot), REASON_CLIENT);
-	conns_bury(hub);
+	bury(hub);
 	presence_tell_gone(hub);
 	counting_check(hub);
 	EXPECT(hub->conns.count == 0 && hub->topics.audiences.selectors.in_use == 0);

@@ -41,7 +41,7 @@ for target in $targets; do
 	dictionary=tests/fuzz/$target.dict
 	mkdir -p "$corpus"
 	# shellcheck disable=SC2046,SC2086
-	$cc $flags $sanitize -fsanitize=fuzzer -Wl,--wrap=clock_gettime,--wrap=sock_send \
+	$cc $flags $sanitize -fsanitize=fuzzer -Wl,--wrap=clock_gettime,--wrap=sock_send,--wrap=hub_is_late \
 		"tests/fuzz/fuzz_$target.c" $(cut -d' ' -f2 "$BUILD/sources") -o "$BUILD/fuzz_$target"
 	set -- -max_total_time="$seconds" -print_final_stats=1 -max_len=20000 -timeout=25 \
 		-artifact_prefix="$BUILD/crash-$target-" "$corpus" "tests/fuzz/corpus/$target"

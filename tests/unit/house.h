@@ -3,7 +3,7 @@
  *
  * It has no listener: clients come in over socketpairs. Its clocks are the machine's plus offsets
  * that the test sets, and the kernel can be made to take less than it is given (the binary is
- * linked with --wrap=clock_gettime and --wrap=sock_send). It asserts and never uses Criterion, so
+ * linked with --wrap for each of the three). It asserts and never uses Criterion, so
  * that a fuzz target can live in it.
  */
 #ifndef HOUSE_H
@@ -31,6 +31,9 @@ extern int64_t house_stopped_s;
  */
 extern size_t house_send_max;
 extern uint64_t house_random;
+
+/* How often in a hundred looks the hub finds that it is late, by house_random. Else it never is. */
+extern unsigned house_hurry;
 
 /* Where it is set: the errno with which a sock_send() to fd fails, or 0. */
 extern int (*house_send_fault)(int fd);
