@@ -49,7 +49,7 @@ int listeners_open(struct listeners *listeners, struct hub *hub, struct listener
 
 /*
  * Adds a socket that the manager has opened to `from`, for listeners_open(): such ones take the
- * place of all that are configured. 0; or -EINVAL for what does not listen, or -ENOSPC.
+ * place of all that are configured. 0; or -EINVAL for what does not listen, -ENOSPC or -ENOMEM.
  */
 int listeners_pass(struct listeners *from, int fd, bool is_control);
 

@@ -91,6 +91,32 @@ static void path_remove(const struct listener *listener)
 		unlink(listener->unlink_path);
 }
 
+/* Opens one that is not in the list yet. 0 or -errno, with nothing left behind. */
+static int listener_make(struct listener *listener, const struct hub *hub, const char *text,
+			 const struct sock_address *address, bool is_control)
+{
+	struct sock_buffers buffers = buffers_of(hub, is_control);
+	bool has_file = address->is_unix && address->path[0] != '@';
+	char *path = has_file ? strdup(address->path) : NULL;
+	int err = -ENOMEM;
+
+	*listener = (struct listener){ .fd = -1,
+				       .is_control = is_control,
+				       .flags = conn_flags(text, is_control),
+				       .address = strdup(text) };
+	if (listener->address && (path || !has_file)) {
+		listener->fd = sock_listen(address, &buffers);
+		err = listener->fd < 0 ? listener->fd : 0;
+	}
+	if (err) {
+		free(listener->address);
+		free(path);
+		return err;
+	}
+	path_own(listener, path);
+	return 0;
+}
+
 static int listener_open(struct listeners *listeners, struct hub *hub, const char *text,
 			 bool is_control)
 {
@@ -110,15 +136,10 @@ static int listener_open(struct listeners *listeners, struct hub *hub, const cha
 			  text);
 		return -EINVAL;
 	}
-	*listener = (struct listener){ .is_control = is_control,
-				       .flags = conn_flags(text, is_control) };
-	listener->fd = sock_listen(&address, &buffers);
-	if (listener->fd < 0)
-		return fail(text, listener->fd);
+	err = listener_make(listener, hub, text, &address, is_control);
+	if (err)
+		return fail(text, err);
 	listeners->count++;
-	listener->address = strdup(text);
-	if (address.is_unix && address.path[0] != '@')
-		path_own(listener, strdup(address.path));
 	err = loop_add(&hub->loop, listener->fd, EPOLLIN,
 		       (struct loop_key){ LOOP_LISTENER, listeners->count - 1, 0 });
 	if (err)
@@ -208,14 +229,18 @@ int listeners_pass(struct listeners *from, int fd, bool is_control)
 	int flags = fcntl(fd, F_GETFL), listens = 0;
 	socklen_t len = sizeof(listens);
 	struct buf name;
+	char *address;
 
 	if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 ||
 	    !listens || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -EINVAL;
 	if (from->count == 2 * VALUE_LIST_MAX)
 		return -ENOSPC;
+	address = strdup(PASSED);
+	if (!address)
+		return -ENOMEM;
 	from->items[from->count++] = (struct listener){
-		.fd = fd, .is_control = is_control, .is_waiting = true, .address = strdup(PASSED)
+		.fd = fd, .is_control = is_control, .is_waiting = true, .address = address
 	};
 	buf_init(&name, 512);
 	sock_name(fd, &name);
@@ -239,29 +264,34 @@ void listeners_pack(const struct listeners *listeners, struct buf *out)
 	}
 }
 
-static char *unpack_text(struct unpack *in)
+/* A text of our own, or NULL for an empty one. 0 or -ENOMEM. */
+static int unpack_text(struct unpack *in, char **text)
 {
-	struct str text = unpack_str(in);
+	struct str packed = unpack_str(in);
 
-	return text.n ? strndup(text.p, text.n) : NULL;
+	*text = packed.n ? strndup(packed.p, packed.n) : NULL;
+	return packed.n && !*text ? -ENOMEM : 0;
 }
 
 int listeners_unpack(struct listeners *from, struct str packed)
 {
 	struct unpack in = { .rest = packed };
 	uint64_t count = unpack_u64(&in, 2 * VALUE_LIST_MAX);
+	int err = 0;
 
 	*from = (struct listeners){ .count = (uint32_t)count };
 	for (uint32_t i = 0; i < count; i++) {
 		struct listener *listener = &from->items[i];
+		char *path;
 
 		listener->fd = (int)unpack_u64(&in, INT32_MAX);
 		listener->is_control = unpack_bool(&in);
 		listener->is_waiting = unpack_bool(&in);
-		path_own(listener, unpack_text(&in));
-		listener->address = unpack_text(&in);
+		if (unpack_text(&in, &path) || unpack_text(&in, &listener->address))
+			err = -ENOMEM;
+		path_own(listener, path);
 	}
-	return in.is_damaged ? -EINVAL : 0;
+	return in.is_damaged ? -EINVAL : err;
 }
 
 void listeners_done(struct listeners *listeners)

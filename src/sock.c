@@ -132,13 +132,20 @@ static int clear_path(const char *path, const struct sockaddr_un *name, socklen_
 	return 0;
 }
 
-/* Binds fd and listens; on failure closes it. Returns fd or -errno. */
-static int bind_and_listen(int fd, const struct sockaddr *name, socklen_t name_len)
+/* Binds fd and listens; on failure closes it, and removes the file at path (NULL: none) that the
+ * bind has made. Returns fd or -errno. */
+static int bind_and_listen(int fd, const struct sockaddr *name, socklen_t name_len,
+			   const char *path)
 {
-	if (bind(fd, name, name_len) == 0 && listen(fd, BACKLOG) == 0)
-		return fd;
-	int err = -errno;
+	int err = bind(fd, name, name_len) < 0 ? -errno : 0;
+	bool is_bound = !err;
 
+	if (is_bound && listen(fd, BACKLOG) < 0)
+		err = -errno;
+	if (!err)
+		return fd;
+	if (is_bound && path)
+		unlink(path);
 	close(fd);
 	return err;
 }
@@ -157,7 +164,8 @@ static int listen_unix(const char *path, const struct sock_buffers *buffers)
 		return -errno;
 	sock_prepare(fd, buffers);
 	mask = umask(0117);
-	fd = bind_and_listen(fd, (const struct sockaddr *)&name, name_len);
+	fd = bind_and_listen(fd, (const struct sockaddr *)&name, name_len,
+			     path[0] == '@' ? NULL : path);
 	umask(mask);
 	return fd;
 }
@@ -173,7 +181,7 @@ static int listen_tcp(const struct addrinfo *info, const struct sock_buffers *bu
 	if (info->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	sock_prepare(fd, buffers);
-	return bind_and_listen(fd, info->ai_addr, info->ai_addrlen);
+	return bind_and_listen(fd, info->ai_addr, info->ai_addrlen, NULL);
 }
 
 int sock_listen(const struct sock_address *address, const struct sock_buffers *buffers)
