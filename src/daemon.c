@@ -44,6 +44,8 @@ static int signals_open(struct server *server)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		sigaddset(&set, wanted[i]);
 	signal(SIGPIPE, SIG_IGN);
+	/* Whoever has started us may have ignored it: nobody could wait for a child then. */
+	signal(SIGCHLD, SIG_DFL);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
 	server->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -127,21 +129,25 @@ static int init_inside(struct server *server, const struct handover *from)
 	return 0;
 }
 
-/* The sockets that the manager has opened, by their names. */
-static void pass_listeners(struct systemd_passed *passed, struct listeners *old)
+/* The sockets that the manager has opened, by their names. 0 or -ENOMEM. */
+static int pass_listeners(struct systemd_passed *passed, struct listeners *old)
 {
-	for (size_t i = 0; i < passed->count; i++) {
+	int err = 0;
+
+	for (size_t i = 0; i < passed->count && err != -ENOMEM; i++) {
 		bool is_control = str_eq(passed->names[i], STR("control"));
 
 		if (passed->fds[i] < 0)
 			continue;
 		/* A socket unit without a name for it is known by its own. */
-		if (listeners_pass(old, passed->fds[i], is_control) == 0)
+		err = listeners_pass(old, passed->fds[i], is_control);
+		if (!err)
 			passed->fds[i] = -1;
 		else
-			log_warning("what the manager has passed as '%.*s' does not listen",
-				    STR_ARG(passed->names[i]));
+			log_warning("what the manager has passed as '%.*s' does not listen: %s",
+				    STR_ARG(passed->names[i]), strerror(-err));
 	}
+	return err == -ENOMEM ? err : 0;
 }
 
 /* Opens the listeners that are not open yet, and closes those that are not wanted any more. */
@@ -150,7 +156,8 @@ static int init_listeners(struct server *server, const struct handover *from)
 	struct listeners old = { .count = 0 };
 	int err = from ? listeners_unpack(&old, from->listeners) : 0;
 
-	pass_listeners(&server->passed, &old);
+	if (!err)
+		err = pass_listeners(&server->passed, &old);
 	if (err) {
 		listeners_done(&old);
 		return err;
@@ -290,11 +297,22 @@ static void reload(struct server *server)
 	buf_done(&kept);
 }
 
+/* The next signal that waits: true if there is one. */
+static bool read_signal(int signal_fd, struct signalfd_siginfo *info)
+{
+	ssize_t n;
+
+	do
+		n = read(signal_fd, info, sizeof(*info));
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(*info);
+}
+
 static void on_signal(struct server *server)
 {
 	struct signalfd_siginfo info;
 
-	while (read(server->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+	while (read_signal(server->signal_fd, &info)) {
 		switch (info.ssi_signo) {
 		case SIGHUP: reload(server); break;
 		case SIGUSR1: recovery_leave(server); break;

@@ -121,7 +121,6 @@ static int listener_open(struct listeners *listeners, struct hub *hub, const cha
 			 bool is_control)
 {
 	struct listener *listener = &listeners->items[listeners->count];
-	struct sock_buffers buffers = buffers_of(hub, is_control);
 	struct sock_address address;
 	const char *wrong = sock_parse(text, &address);
 	struct buf name;

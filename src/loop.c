@@ -108,8 +108,11 @@ int loop_set_timer(int timer_fd, uint64_t first_ms, uint64_t period_ms)
 uint64_t loop_read_timer(int timer_fd)
 {
 	uint64_t fired = 0;
+	ssize_t n;
 
-	if (read(timer_fd, &fired, sizeof(fired)) != (ssize_t)sizeof(fired))
-		return 0;
-	return fired;
+	/* A period that is not read is the last one. */
+	do
+		n = read(timer_fd, &fired, sizeof(fired));
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(fired) ? fired : 0;
 }

@@ -32,8 +32,7 @@ void meter_wake(struct meter *meter, const struct hub *hub)
 {
 	if (meter->running || !topics_audience_of(&hub->topics, METER_TOPIC, 0))
 		return;
-	meter->running = true;
-	loop_set_timer(meter->timer_fd, hub->now_ms + 1, EVERY_MS);
+	meter->running = !loop_set_timer(meter->timer_fd, hub->now_ms + 1, EVERY_MS);
 }
 
 /* What is said, in all its forms. */

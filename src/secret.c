@@ -36,10 +36,12 @@ static int file_read(const char *option, const char *path, struct buf *secret)
 
 	while (!err && n > 0 && secret->n <= SECRET_BYTES_MAX) {
 		n = read(fd, secret->p + secret->n, SECRET_BYTES_MAX + 1 - secret->n);
-		if (n < 0)
-			err = -errno;
-		else
+		if (n > 0)
 			secret->n += (size_t)n;
+		else if (n < 0 && errno == EINTR)
+			n = 1;
+		else if (n < 0)
+			err = -errno;
 	}
 	if (fd >= 0)
 		close(fd);

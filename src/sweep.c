@@ -68,7 +68,10 @@ static void round_begin(struct sweep *sweep, struct hub *hub)
 		slices = total_ms / slice_ms + 1;
 	}
 	sweep->slices = (uint32_t)slices;
-	loop_set_timer(sweep->timer_fd, sweep->running ? clock_mono_ms() + slice_ms : 0, slice_ms);
+	/* One that cannot be set is tried again in the next turn. */
+	if (loop_set_timer(sweep->timer_fd, sweep->running ? clock_mono_ms() + slice_ms : 0,
+			   slice_ms))
+		sweep->running = false;
 }
 
 void sweep_wake(struct sweep *sweep, struct hub *hub)

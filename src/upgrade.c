@@ -153,12 +153,22 @@ void upgrade_answered(struct server *server)
 	char text[ANSWER_MAX], why[ANSWER_MAX + 1];
 	struct str last;
 	ssize_t n;
+	pid_t pid;
 	int status;
 
-	if (!upgrade->child || waitpid(upgrade->child, &status, WNOHANG) != upgrade->child)
+	if (!upgrade->child)
 		return;
+	do
+		pid = waitpid(upgrade->child, &status, WNOHANG);
+	while (pid < 0 && errno == EINTR);
+	if (pid == 0)
+		return;
+	if (pid < 0)
+		status = -1; /* somebody else has waited for it: how it ended is not known */
 	upgrade->child = 0;
-	n = read(upgrade->answer_fd, text, sizeof(text));
+	do
+		n = read(upgrade->answer_fd, text, sizeof(text));
+	while (n < 0 && errno == EINTR);
 	close(upgrade->answer_fd);
 	upgrade->answer_fd = -1;
 	last = last_line((struct str){ text, n > 0 ? (size_t)n : 0 });
