@@ -277,6 +277,15 @@ void publish_event_data(struct hub *hub, struct conn *conn, struct str data, uin
 		reply_refuse(hub, conn, 503, "There is no memory for the body.");
 }
 
+/* Answers with JSON. One that lacks something is not sent, and the connection ends: whoever has
+ * published does not know, and is not told wrong. */
+static void answer_json(struct hub *hub, struct conn *conn, int status, const struct buf *text)
+{
+	reply_body(hub, conn, status, STR("application/json"), buf_str(text));
+	if (text->err)
+		exchange_of(hub, conn)->out.err = text->err;
+}
+
 void publish_event_end(struct hub *hub, struct conn *conn)
 {
 	struct exchange *exchange = exchange_of(hub, conn);
@@ -294,7 +303,7 @@ void publish_event_end(struct hub *hub, struct conn *conn)
 	buf_add(&answer, STR("{\"id\":\""));
 	buf_add_json(&answer, ring_id_text(&hub->ring, ring_record(&hub->ring, receipt.record)));
 	buf_addf(&answer, "\",\"subscribers\":%llu}\n", (unsigned long long)receipt.subscribers);
-	reply_body(hub, conn, 200, STR("application/json"), buf_str(&answer));
+	answer_json(hub, conn, 200, &answer);
 	buf_done(&answer);
 }
 
@@ -331,7 +340,9 @@ static void feed_answer(struct hub *hub, struct conn *conn, int status, struct b
 	} else {
 		buf_add(answer, STR("null}\n"));
 	}
-	reply_body(hub, conn, status, STR("application/json"), buf_str(answer));
+	if (exchange->last_id.err)
+		answer->err = exchange->last_id.err;
+	answer_json(hub, conn, status, answer);
 }
 
 /* The feed has stopped: says at which line and why; the rest of the body is not read. */
