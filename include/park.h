@@ -44,12 +44,17 @@ bool park_add(struct park *park, int fd, uint64_t number);
 void park_pack(const struct park *park, struct buf *out);
 int park_unpack(struct park *park, struct str packed);
 
+/* Takes every socket out of the queues, whoever else has their ends: it closes unless somebody
+ * holds it. */
+void park_empty(struct park *park);
+
 /*
  * After a crash: takes each socket out of the queues of ends that somebody kept (the park has them,
  * and knows nothing else), and offers it: `take` owns fd, and returns whether it stays parked, then
- * with its number. Dying meanwhile loses none of them.
+ * with its number. Dying meanwhile loses none of them. One that cannot be had or put back is
+ * closed.
  */
 typedef bool park_take(void *context, int fd, uint64_t *number);
-int park_recover(struct park *park, park_take *take, void *context);
+void park_recover(struct park *park, park_take *take, void *context);
 
 #endif

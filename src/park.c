@@ -66,14 +66,13 @@ void park_done(struct park *park)
 	buf_done(&park->batches);
 }
 
-/* One message with these sockets. */
-static bool send_fds(int queue, const int *fds, size_t count)
+/* One message with these sockets, and a mark. */
+static bool send_fds(int queue, const int *fds, size_t count, uint64_t mark)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(PARK_BATCH * sizeof(int))];
 	} control;
-	uint64_t mark = 0;
 	struct iovec piece = { &mark, sizeof(mark) };
 	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
 
@@ -90,12 +89,26 @@ static bool send_fds(int queue, const int *fds, size_t count)
 	return sendmsg(queue, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(mark);
 }
 
-/* Takes the first message of a queue away; the kernel closes what it carries. */
-static void drop(int queue)
+/* Takes the first message of a queue away; the kernel closes what it carries. Gives its mark: false
+ * where there is none. */
+static bool drop(int queue, uint64_t *mark)
 {
-	uint64_t mark;
+	ssize_t n;
 
-	(void)!recv(queue, &mark, sizeof(mark), MSG_DONTWAIT);
+	do
+		n = recv(queue, mark, sizeof(*mark), MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(*mark);
+}
+
+/* Whether a list has room for so many numbers. One that lacked some would be out of step with its
+ * queue: so this is asked before anything is sent. */
+static bool has_room(struct buf *list, size_t numbers)
+{
+	bool has = !buf_reserve(list, numbers * sizeof(uint64_t));
+
+	list->err = 0;
+	return has;
 }
 
 static uint64_t number_at(const struct buf *list, size_t at)
@@ -120,7 +133,8 @@ static bool batch_send(struct park *park, const char *numbers, size_t count)
 		if (fd >= 0)
 			fds[n++] = fd;
 	}
-	if (n > 0 && !send_fds(park->ends[BATCHES_IN], fds, n))
+	if (n > 0 &&
+	    (!has_room(&park->batches, 1 + n) || !send_fds(park->ends[BATCHES_IN], fds, n, 0)))
 		return false;
 	if (n > 0) {
 		pack_u64(&park->batches, n);
@@ -134,11 +148,12 @@ static bool batch_send(struct park *park, const char *numbers, size_t count)
 static bool singles_move(struct park *park)
 {
 	size_t count = park->singles.n / sizeof(uint64_t);
+	uint64_t mark;
 
 	if (!batch_send(park, park->singles.p, count))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		drop(park->ends[SINGLES_OUT]);
+		drop(park->ends[SINGLES_OUT], &mark);
 	buf_clear(&park->singles);
 	return true;
 }
@@ -146,13 +161,13 @@ static bool singles_move(struct park *park)
 /* Makes room: the first batch goes to the end, without those of its sockets that are gone. */
 static void batch_weed(struct park *park)
 {
-	uint64_t count;
+	uint64_t count, mark;
 
 	if (park->batches.n == 0)
 		return;
 	count = number_at(&park->batches, 0);
 	if (batch_send(park, park->batches.p + sizeof(uint64_t), count)) {
-		drop(park->ends[BATCHES_OUT]);
+		drop(park->ends[BATCHES_OUT], &mark);
 		buf_drop(&park->batches, (1 + count) * sizeof(uint64_t));
 	}
 }
@@ -160,8 +175,10 @@ static void batch_weed(struct park *park)
 /* Takes away the oldest singles, as far as they are gone. */
 static void singles_weed(struct park *park)
 {
+	uint64_t mark;
+
 	while (park->singles.n && park->find(park->context, number_at(&park->singles, 0)) < 0) {
-		drop(park->ends[SINGLES_OUT]);
+		drop(park->ends[SINGLES_OUT], &mark);
 		buf_drop(&park->singles, sizeof(uint64_t));
 		park->parked--;
 	}
@@ -176,8 +193,9 @@ bool park_add(struct park *park, int fd, uint64_t number)
 		batch_weed(park);
 		singles_move(park);
 	}
-	if (!send_fds(park->ends[SINGLES_IN], &fd, 1) &&
-	    (!singles_move(park) || !send_fds(park->ends[SINGLES_IN], &fd, 1))) {
+	if (!has_room(&park->singles, 1) ||
+	    (!send_fds(park->ends[SINGLES_IN], &fd, 1, 0) &&
+	     (!singles_move(park) || !send_fds(park->ends[SINGLES_IN], &fd, 1, 0)))) {
 		park->refused++;
 		return false;
 	}
@@ -203,7 +221,7 @@ int park_unpack(struct park *park, struct str packed)
 	return in.is_damaged ? -EINVAL : 0;
 }
 
-/* A copy of what the first message carries: how many sockets, or -1 at the end. */
+/* A copy of what the first message carries: how many sockets, or -1 where it cannot be had. */
 static int peek_fds(int queue, int fds[PARK_BATCH], uint64_t *mark)
 {
 	union {
@@ -217,8 +235,12 @@ static int peek_fds(int queue, int fds[PARK_BATCH], uint64_t *mark)
 				  .msg_controllen = sizeof(control.bytes) };
 	const struct cmsghdr *head;
 	size_t count = 0;
+	ssize_t n;
 
-	if (recvmsg(queue, &message, MSG_PEEK | MSG_DONTWAIT) != sizeof(*mark))
+	do
+		n = recvmsg(queue, &message, MSG_PEEK | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(*mark))
 		return -1;
 	/* The kernel says nothing else of a message in this queue. */
 	head = CMSG_FIRSTHDR(&message);
@@ -229,53 +251,88 @@ static int peek_fds(int queue, int fds[PARK_BATCH], uint64_t *mark)
 	return (int)count;
 }
 
-/* The first message again, at the end of the queue, with what is kept of it; then away with it. */
-static void requeue(struct park *park, int in, int out, const int *kept, size_t n)
-{
-	bool is_sent = n == 0 || send_fds(in, kept, n);
+/* One walk round a queue. */
+struct round {
+	int in, out;
+	struct buf *list;
+	uint64_t mark; /* of what lies behind the place where it began */
+};
 
-	drop(out);
-	if (!is_sent && !send_fds(in, kept, n))
-		park->refused += n;
+/* The first message again, at the end of the queue, with what is kept of it; then away with it.
+ * False where nothing was kept. */
+static bool requeue(struct park *park, const struct round *round, const int *kept, size_t n)
+{
+	bool is_sent = n > 0 && send_fds(round->in, kept, n, round->mark);
+	uint64_t mark;
+
+	drop(round->out, &mark);
+	if (n > 0 && !is_sent)
+		is_sent = send_fds(round->in, kept, n, round->mark);
+	park->refused += is_sent ? 0 : n;
+	return is_sent;
 }
 
-/* Goes once round a queue, from what lies there to a mark of our own. */
-static int recover(struct park *park, int in, int out, struct buf *list, park_take *take,
-		   void *context)
+/* Takes the first message and puts what is still wanted of it back. */
+static void requeue_wanted(struct park *park, const struct round *round, const int *fds,
+			   size_t count, park_take *take, void *context)
 {
-	uint64_t own = clock_mono_ns() | 1, mark;
-	int fds[PARK_BATCH], count;
+	uint64_t numbers[PARK_BATCH];
+	int kept[PARK_BATCH];
+	size_t n = 0;
 
-	if (send(in, &own, sizeof(own), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(own))
-		return -errno;
-	while ((count = peek_fds(out, fds, &mark)) >= 0 && mark != own) {
-		uint64_t numbers[PARK_BATCH];
-		int kept[PARK_BATCH];
-		size_t n = 0;
-
-		for (int i = 0; i < count; i++) {
-			kept[n] = fds[i];
-			n += take(context, fds[i], &numbers[n]);
-		}
-		requeue(park, in, out, kept, n);
-		if (n > 0 && list == &park->batches)
-			pack_u64(list, n);
-		if (n > 0)
-			buf_add(list, (struct str){ (const char *)numbers, n * sizeof(uint64_t) });
-		park->parked += n;
+	for (size_t i = 0; i < count; i++) {
+		kept[n] = fds[i];
+		n += take(context, fds[i], &numbers[n]);
 	}
-	drop(out);
-	return 0;
+	if (!requeue(park, round, kept, has_room(round->list, 1 + n) ? n : 0))
+		return;
+	if (round->list == &park->batches)
+		pack_u64(round->list, n);
+	buf_add(round->list, (struct str){ (const char *)numbers, n * sizeof(uint64_t) });
+	park->parked += n;
 }
 
-int park_recover(struct park *park, park_take *take, void *context)
+/* Goes once round a queue: to its end, or to what this has put there. */
+static void recover(struct park *park, const struct round *round, park_take *take, void *context)
 {
-	const int *ends = park->ends;
-	int err;
+	int fds[PARK_BATCH];
+	uint64_t mark;
+
+	for (;;) {
+		int count = peek_fds(round->out, fds, &mark);
+
+		if (count >= 0 && mark == round->mark) {
+			while (count > 0)
+				close(fds[--count]);
+			return;
+		}
+		if (count >= 0)
+			requeue_wanted(park, round, fds, (size_t)count, take, context);
+		/* What cannot be looked at goes, and its sockets end with it. */
+		else if (!drop(round->out, &mark))
+			return;
+	}
+}
+
+void park_empty(struct park *park)
+{
+	static const int outs[] = { SINGLES_OUT, BATCHES_OUT };
+	uint64_t mark;
 
 	forget(park);
-	err = recover(park, ends[BATCHES_IN], ends[BATCHES_OUT], &park->batches, take, context);
-	if (err)
-		return err;
-	return recover(park, ends[SINGLES_IN], ends[SINGLES_OUT], &park->singles, take, context);
+	for (size_t i = 0; i < sizeof(outs) / sizeof(outs[0]); i++)
+		while (park->ends[outs[i]] >= 0 && drop(park->ends[outs[i]], &mark))
+			continue;
+}
+
+void park_recover(struct park *park, park_take *take, void *context)
+{
+	const int *ends = park->ends;
+	uint64_t mark = clock_mono_ns() | 1; /* no other message's */
+	struct round batches = { ends[BATCHES_IN], ends[BATCHES_OUT], &park->batches, mark };
+	struct round singles = { ends[SINGLES_IN], ends[SINGLES_OUT], &park->singles, mark };
+
+	forget(park);
+	recover(park, &batches, take, context);
+	recover(park, &singles, take, context);
 }

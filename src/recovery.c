@@ -7,7 +7,6 @@
  */
 #include "recovery.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +72,7 @@ static void begin_anew(struct server *server)
 
 	trace_done(&hub->trace);
 	ring_done(&hub->ring);
+	park_empty(&hub->park);
 	park_done(&hub->park);
 	for (int i = 0; i < KEPT; i++)
 		systemd_unstore(&server->systemd, names[i]);
@@ -127,6 +127,7 @@ struct recovery {
 	uint32_t *slots; /* by hash of the cookie; 0 = empty */
 	uint32_t mask;
 	uint32_t *audiences; /* by tally */
+	bool is_indexed;     /* both are there */
 	uint32_t streams, lost;
 };
 
@@ -253,7 +254,7 @@ static bool take_socket(void *context, int fd, uint64_t *number)
 	struct recovery *recovery = context;
 	struct hub *hub = recovery->hub;
 	uint64_t cookie = sock_cookie(fd);
-	uint32_t slot = cookie ? find_slot(recovery, cookie) : 0;
+	uint32_t slot = cookie && recovery->is_indexed ? find_slot(recovery, cookie) : 0;
 
 	/* A second copy, which a death while it was moved has left behind. */
 	if (slot && slot < hub->conns.high && hub->conns.table[slot].state != CONN_FREE) {
@@ -291,16 +292,16 @@ void recovery_finish(struct server *server)
 	struct hub *hub = &server->hub;
 	struct recovery recovery = { .hub = hub };
 	uint64_t begun_ns = clock_mono_ns();
-	int err = -ENOMEM;
-
-	if (index_marks(&recovery)) {
+	recovery.is_indexed = index_marks(&recovery);
+	if (recovery.is_indexed)
 		restore_audiences(&recovery);
-		err = park_recover(&hub->park, take_socket, &recovery);
-		forget_marks(&recovery);
+	else
+		log_error("there is no memory to take back what was kept");
+	/* In any case: what stayed in the park unserved would stay open. */
+	park_recover(&hub->park, take_socket, &recovery);
+	forget_marks(&recovery);
+	if (recovery.is_indexed)
 		release_audiences(&recovery);
-	}
-	if (err)
-		log_error("not all that was kept could be taken back: %s", strerror(-err));
 	conns_link_free(&hub->conns);
 	ring_flushed(&hub->ring);
 	hub->stats.streams_recovered += recovery.streams;
