@@ -33,9 +33,10 @@ struct systemd_passed {
 
 /*
  * Takes the descriptors that the manager has passed to this process; those beyond
- * SYSTEMD_PASSED_MAX are closed. The environment forgets them, so that they are asked for once.
+ * SYSTEMD_PASSED_MAX are closed. The environment forgets them, so that they are asked for once. 0,
+ * or -ENOMEM with nothing taken.
  */
-void systemd_take(struct systemd_passed *passed);
+int systemd_take(struct systemd_passed *passed);
 
 /* Closes those that are still there (not -1). */
 void systemd_passed_done(struct systemd_passed *passed);

@@ -226,8 +226,10 @@ int daemon_init(struct server *server, const struct config *config, uint64_t cli
 	if (getrandom(&hub->random, sizeof(hub->random), 0) < 0 || hub->random == 0)
 		hub->random = 1;
 	systemd_init(&server->systemd);
-	systemd_take(&server->passed);
 	upgrade_init(&server->upgrade, argv[0]);
+	/* Without their names, what was kept would stay open and unserved. */
+	if ((err = systemd_take(&server->passed)))
+		return fail("take what the manager passes", err);
 	if ((err = init_inside(server, from)))
 		return err;
 	if ((err = secrets_read(&hub->secrets, config)))

@@ -83,6 +83,8 @@ static void pack_stats(const struct hub *hub, struct buf *out)
 	hub_gauges(hub, &gauges);
 	buf_init(&text, STATS_MAX);
 	stats_write(&hub->stats, &gauges, &text);
+	if (text.err && !out->err)
+		out->err = text.err;
 	pack_str(out, buf_str(&text));
 	buf_done(&text);
 }

@@ -87,15 +87,18 @@ static uint64_t count_passed(void)
 	return str_to_u64(str_of(getenv("LISTEN_FDS")), PASSED_LIMIT, &count) ? 0 : count;
 }
 
-void systemd_take(struct systemd_passed *passed)
+int systemd_take(struct systemd_passed *passed)
 {
 	const char *names = getenv("LISTEN_FDNAMES");
 	uint64_t count = count_passed();
 	struct str rest;
 
 	*passed = (struct systemd_passed){ .count = 0 };
-	if (count && names)
+	if (count && names) {
 		passed->text = strdup(names);
+		if (!passed->text)
+			return -ENOMEM;
+	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
@@ -112,6 +115,7 @@ void systemd_take(struct systemd_passed *passed)
 		passed->fds[passed->count] = fd;
 		passed->names[passed->count++] = name;
 	}
+	return 0;
 }
 
 void systemd_passed_done(struct systemd_passed *passed)
