@@ -143,7 +143,6 @@ static void fall_behind(struct hub *hub, const struct audience *audience, const 
 
 		if (n < len) {
 			conn_fall_behind(hub, conn, pending->record, (uint32_t)n, taken - n);
-			conn_touch(hub, conn);
 			return;
 		}
 		n -= len;

@@ -141,6 +141,7 @@ void conn_fall_behind(struct hub *hub, struct conn *conn, uint64_t record, uint3
 	leave_live(hub, conn);
 	conn->cursor = record;
 	conn->offset = offset;
+	conn_touch(hub, conn);
 }
 
 void conn_unsubscribe(struct hub *hub, struct conn *conn)

@@ -85,3 +85,54 @@ Test(stream, replay_by_templates_takes_small_steps)
 	house_close(house);
 	free(house);
 }
+
+/* A live stream in an empty house, which takes count events before it falls behind. */
+static struct conn *take_all(struct house *house, int *fd, unsigned *count)
+{
+	static const char request[] = "GET /sse?topic=* HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct conn *conn;
+	unsigned taken = 0;
+
+	house_open(house, (const char *const[]){ "--stall-timeout", "30s", "--heartbeat", "15s",
+						 "--poll-timeout", "1h", NULL });
+	*fd = house_connect(house, 0, 4608);
+	cr_assert_eq(write(*fd, request, sizeof(request) - 1), (ssize_t)sizeof(request) - 1);
+	house_turn(house);
+	conn = conns_at(&house->server.hub.conns, 1);
+	while (conn->flags & CONN_LIVE && taken < *count) {
+		fill(house, 1);
+		taken++;
+	}
+	*count = taken;
+	return conn;
+}
+
+/* Who has long had everything has the whole stall time from the moment when it takes no more, also
+ * if that is a heartbeat. */
+Test(stream, stall_begins_when_a_heartbeat_does_not_go_out)
+{
+	struct house *house = calloc(1, sizeof(*house));
+	unsigned count = 1000;
+	struct conn *conn;
+	int fd;
+
+	conn = take_all(house, &fd, &count);
+	cr_assert(count > 1 && !(conn->flags & CONN_LIVE));
+	close(fd);
+	house_close(house);
+	/* This time one less: the kernel has no room, and nobody knows yet. */
+	count--;
+	conn = take_all(house, &fd, &count);
+	cr_assert(conn->flags & CONN_LIVE);
+	house_ahead_ms += 40000;
+	house_sweep(house);
+	cr_assert(conn->state == CONN_STREAM && !(conn->flags & CONN_LIVE));
+	house_sweep(house);
+	cr_expect(conn->state == CONN_STREAM, "cut at once");
+	house_ahead_ms += 40000;
+	house_sweep(house);
+	cr_expect(house->server.hub.stats.disconnects[REASON_STALLED] == 1);
+	close(fd);
+	house_close(house);
+	free(house);
+}
