@@ -66,9 +66,9 @@ static char *argument_of(struct str line)
 	struct buf out;
 	size_t n = 0;
 
-	line = str_trim(line);
 	if (line.n && line.p[line.n - 1] == '\r')
-		line = str_trim((struct str){ line.p, line.n - 1 });
+		line.n--;
+	line = str_trim(line);
 	if (line.n == 0 || line.p[0] == '#')
 		return NULL;
 	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
