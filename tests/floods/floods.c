@@ -194,6 +194,7 @@ static void phases(struct flood *flood)
 	crowd_measure(&flood->crowd, phase_ms(), &flood->quiet);
 	pid = start_attack(flood);
 	crowd_measure(&flood->crowd, WARM_UP_MS, &warm_up);
+	look_at_memory(flood);
 	crowd_measure(&flood->crowd, phase_ms(), &flood->loud);
 	expect_newcomers_served(&flood->d);
 	look_at_memory(flood);
