@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "buf.h"
 
@@ -45,13 +46,23 @@ void sock_prepare(int fd, const struct sock_buffers *buffers);
 /* Appends where fd listens: `http://127.0.0.1:3000` or `unix:/path`. */
 void sock_name(int fd, struct buf *out);
 
-struct iovec;
-
 /*
  * Gives the pieces (one at least) to the kernel in one system call, which never blocks: how many
  * bytes it took, or -errno.
  */
 ssize_t sock_send(int fd, const struct iovec *pieces, size_t count);
+
+enum { SOCK_PIECES_MAX = 64 };
+
+/* What goes out in one system call; all zeros is nothing. */
+struct sock_pieces {
+	size_t count, bytes;
+	struct iovec list[SOCK_PIECES_MAX];
+};
+
+/* Adds bytes (borrowed), to the last piece if they lie behind it. False where that is one too many.
+ */
+bool sock_pieces_add(struct sock_pieces *pieces, struct str bytes);
 
 /* What the kernel calls the socket, for as long as the machine runs; 0 if it does not say. */
 uint64_t sock_cookie(int fd);

@@ -8,7 +8,6 @@
 #include "broadcast.h"
 
 #include <errno.h>
-#include <sys/uio.h>
 
 #include "anchor.h"
 #include "clock.h"
@@ -17,7 +16,6 @@
 #include "sock.h"
 
 enum {
-	FLUSH_PIECES = 64,         /* of an iovec; records beyond go out in a second round */
 	FLUSH_BYTES_MAX = 1 << 20, /* published in one turn before an early flush, … */
 	FLUSH_RING_SHARE = 8,      /* … or this part of the ring, if that is less */
 };
@@ -93,10 +91,8 @@ void broadcast_own(struct hub *hub, const struct event *event)
 
 /* Bytes that every live subscriber of an audience gets in one system call. */
 struct round {
-	struct iovec pieces[FLUSH_PIECES];
-	size_t count;
-	size_t bytes;
-	uint32_t first, end; /* pending entries: from first to before end */
+	struct sock_pieces pieces; /* records beyond them go out in a second round */
+	uint32_t first, end;       /* pending entries: from first to before end */
 	uint64_t events;
 	uint64_t next; /* the record behind the last of them */
 };
@@ -106,22 +102,15 @@ static void round_gather(const struct hub *hub, const struct audience *audience,
 {
 	uint32_t at = first;
 
-	*round = (struct round){ .first = first };
+	round->first = first;
+	round->pieces.count = round->pieces.bytes = 0;
+	round->events = 0;
 	for (; at; at = hub->topics.pending[at].next) {
 		const struct record *record =
 			ring_record(&hub->ring, hub->topics.pending[at].record);
-		struct str bytes = topics_bytes(&hub->topics, audience, record);
-		struct iovec *last = &round->pieces[round->count - (round->count > 0)];
 
-		if (round->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p) {
-			last->iov_len += bytes.n;
-		} else {
-			if (round->count == FLUSH_PIECES)
-				break;
-			round->pieces[round->count++] =
-				(struct iovec){ (char *)(uintptr_t)bytes.p, bytes.n };
-		}
-		round->bytes += bytes.n;
+		if (!sock_pieces_add(&round->pieces, topics_bytes(&hub->topics, audience, record)))
+			break;
 		round->events++;
 		round->next = hub->topics.pending[at].record + 1;
 	}
@@ -157,9 +146,9 @@ static void round_send(struct hub *hub, struct audience *audience, const struct 
 
 	while (i < audience->live_count) {
 		struct place place = audience->live[i];
-		ssize_t n = sock_send(place.fd, round->pieces, round->count);
+		ssize_t n = sock_send(place.fd, round->pieces.list, round->pieces.count);
 
-		if (n == (ssize_t)round->bytes) {
+		if (n == (ssize_t)round->pieces.bytes) {
 			i++;
 			continue;
 		}
@@ -172,7 +161,7 @@ static void round_send(struct hub *hub, struct audience *audience, const struct 
 		fall_behind(hub, audience, round, place.slot, n > 0 ? (size_t)n : 0);
 	}
 	hub->stats.deliveries += round->events * audience->live_count;
-	hub->stats.sent_bytes += round->bytes * audience->live_count;
+	hub->stats.sent_bytes += round->pieces.bytes * audience->live_count;
 }
 
 void broadcast_flush(struct hub *hub)
@@ -194,7 +183,7 @@ void broadcast_flush(struct hub *hub)
 		while (pending && audience->live_count > 0) {
 			round_gather(hub, audience, pending, &round);
 			round_send(hub, audience, &round);
-			anchor_count(hub, audience, round.bytes, round.next);
+			anchor_count(hub, audience, round.pieces.bytes, round.next);
 			pending = round.end;
 		}
 		audience->last_send_ms = hub->now_ms;

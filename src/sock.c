@@ -258,6 +258,21 @@ ssize_t sock_send(int fd, const struct iovec *pieces, size_t count)
 	return n < 0 ? -errno : n;
 }
 
+bool sock_pieces_add(struct sock_pieces *pieces, struct str bytes)
+{
+	struct iovec *last = pieces->list + pieces->count - (pieces->count > 0);
+
+	if (pieces->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p)
+		last->iov_len += bytes.n;
+	else if (pieces->count == SOCK_PIECES_MAX)
+		return false;
+	else
+		pieces->list[pieces->count++] =
+			(struct iovec){ (char *)(uintptr_t)bytes.p, bytes.n };
+	pieces->bytes += bytes.n;
+	return true;
+}
+
 struct in6_addr sock_peer_ip(const struct sockaddr_storage *from)
 {
 	struct in6_addr ip = { 0 };

@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "anchor.h"
 #include "conn.h"
@@ -15,7 +14,6 @@
 #include "sock.h"
 
 enum {
-	WALK_PIECES = 64,        /* of an iovec */
 	WALK_BYTES = 256 * 1024, /* sent to one walker in one turn, some more or less */
 	WALK_LOOKS = 4096,       /* comparisons of a selector with a topic for one, in one turn */
 };
@@ -70,9 +68,7 @@ void stream_retry(struct hub *hub, enum topic_framing framing, struct buf *out)
 
 /* What one system call will send. */
 struct walk {
-	struct iovec pieces[WALK_PIECES];
-	int count;
-	size_t bytes;
+	struct sock_pieces pieces;
 	uint64_t events, next; /* how many they are; the first record that was not looked at */
 };
 
@@ -85,31 +81,23 @@ static void walk_gather(struct hub *hub, struct conn *conn, struct walk *walk)
 	const struct audience *audience = audience_of(hub, conn);
 	uint64_t flushed = hub->ring.header->flushed, n = conn->cursor, looks = 0;
 
-	walk->count = 0;
-	walk->bytes = walk->events = 0;
-	for (; n < flushed && looks < WALK_LOOKS && walk->bytes < WALK_BYTES; n++) {
+	walk->pieces.count = walk->pieces.bytes = 0;
+	walk->events = 0;
+	for (; n < flushed && looks < WALK_LOOKS && walk->pieces.bytes < WALK_BYTES; n++) {
 		const struct record *record = ring_record(&hub->ring, n);
-		struct iovec *last = &walk->pieces[walk->count - (walk->count > 0)];
 		struct str bytes;
 
 		looks += (uint64_t)audience->look_cost * record->topic_count;
 		if (!topics_wanted(&hub->topics, audience, record)) {
-			if (walk->count == 0)
+			if (walk->pieces.count == 0)
 				conn->cursor = n + 1;
 			continue;
 		}
 		bytes = topics_bytes(&hub->topics, audience, record);
-		if (walk->count == 0)
+		if (walk->pieces.count == 0)
 			bytes = str_from(bytes, conn->offset);
-		if (walk->count > 0 && (char *)last->iov_base + last->iov_len == bytes.p) {
-			last->iov_len += bytes.n;
-		} else {
-			if (walk->count == WALK_PIECES)
-				break;
-			walk->pieces[walk->count++] =
-				(struct iovec){ (char *)(uintptr_t)bytes.p, bytes.n };
-		}
-		walk->bytes += bytes.n;
+		if (!sock_pieces_add(&walk->pieces, bytes))
+			break;
 		walk->events++;
 	}
 	walk->next = n;
@@ -120,7 +108,7 @@ static void walk_advance(struct hub *hub, struct conn *conn, const struct walk *
 {
 	const struct audience *audience = audience_of(hub, conn);
 
-	if (n == walk->bytes) {
+	if (n == walk->pieces.bytes) {
 		conn->cursor = walk->next;
 		conn->offset = 0;
 		hub->stats.deliveries += walk->events;
@@ -149,7 +137,7 @@ static void walk_advance(struct hub *hub, struct conn *conn, const struct walk *
 /* Sends one gathering: true if the kernel took all of it. */
 static bool walk_send(struct hub *hub, struct conn *conn, struct walk *walk)
 {
-	ssize_t n = sock_send(conn->fd, walk->pieces, (size_t)walk->count);
+	ssize_t n = sock_send(conn->fd, walk->pieces.list, walk->pieces.count);
 
 	if (n < 0 && !conn_failed(hub, conn, (int)-n, CONN_WRITABLE))
 		return false;
@@ -161,7 +149,7 @@ static bool walk_send(struct hub *hub, struct conn *conn, struct walk *walk)
 		anchor_walked(hub, conn, had + (uint64_t)n);
 		conn_touch(hub, conn);
 	}
-	if (n == (ssize_t)walk->bytes)
+	if (n == (ssize_t)walk->pieces.bytes)
 		return true;
 	hub->stats.short_writes++;
 	return false;
@@ -260,7 +248,7 @@ void stream_pump(struct hub *hub, struct conn *conn)
 	walk_gather(hub, conn, &walk);
 	if (conn->cursor != cursor)
 		anchor_walked(hub, conn, conn->offset);
-	if (walk.count > 0 && !walk_send(hub, conn, &walk))
+	if (walk.pieces.count > 0 && !walk_send(hub, conn, &walk))
 		return;
 	if (conn->cursor < hub->ring.header->flushed)
 		conn_later(hub, conn, CONN_WRITABLE);
