@@ -8,7 +8,9 @@ set -eu
 
 work=$(sh "$(dirname "$0")/scratch.sh" "$(dirname "$1")")
 trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM HUP
+job=
+# The runner makes a group of processes of its own: whoever ends ours means it, too.
+trap '[ -z "$job" ] || { kill "$job" && wait "$job"; }; exit 1' INT TERM HUP
 reports=$work/reports
 mkdir "$reports" "$work/tmp"
 export TMPDIR="$work/tmp"
@@ -22,7 +24,9 @@ export LC_ALL=C
 ulimit -S -n 20000 2>/dev/null || ulimit -S -n "$(ulimit -H -n)"
 
 result=0
-"$@" --timeout 120 || result=$?
+"$@" --timeout 120 &
+job=$!
+wait "$job" || result=$?
 for report in "$reports"/*; do
 	[ -s "$report" ] || continue
 	cat "$report" >&2
