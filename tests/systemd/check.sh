@@ -23,6 +23,8 @@ grep -q ' cgroup2 ' /proc/mounts || skip "the unified hierarchy of cgroups is no
 unshare --pid --mount --uts --ipc --cgroup --fork true 2>/dev/null ||
 	skip "namespaces are not allowed here"
 
+# What is installed is for everybody, also in the box.
+umask 022
 work=$(mktemp -d)
 box=$(mktemp -d)
 failures=0
