@@ -7,9 +7,10 @@
 set -eu
 
 work=$(sh "$(dirname "$0")/scratch.sh" "$(dirname "$1")")
-trap 'rm -rf "$work"' EXIT
 job=
-# The runner makes a group of processes of its own: whoever ends ours means it, too.
+# The runner makes a group of processes of its own: whoever ends ours means it, too. It leaves a
+# socket then.
+trap 'rm -rf "$work" "/tmp/criterion_$job.sock"' EXIT
 trap '[ -z "$job" ] || { kill "$job" && wait "$job"; }; exit 1' INT TERM HUP
 reports=$work/reports
 mkdir "$reports" "$work/tmp"
