@@ -234,10 +234,10 @@ Test(mercure_presence, lists_that_nobody_reads_hold_no_more_memory_than_is_allow
 			     bearer(&watcher));
 		client_need(&asking[i], 15);
 		held = metric(&d, "ssecast_request_bytes");
-		cr_assert(held <= MAX, "%.0f", held);
+		cr_assert(held <= (double)MAX, "%.0f", held);
 		most = held > most ? held : most;
 	}
-	cr_expect(most > MAX / 2, "%.0f", most);
+	cr_expect(most > (double)MAX / 2, "%.0f", most);
 	cr_expect(list(&d, &r, "", bearer(&watcher)) == 503);
 	response_done(&r);
 	for (int i = 0; i < ASKING; i++)

@@ -53,7 +53,7 @@ static bool verify(struct str token)
 	buf_init(&text, TEXT_MAX);
 	wrong = jwt_verify(token, STR("key"), NOW_S, &text, &jwt);
 	if (!wrong) {
-		EXPECT(json_type(jwt.claims) == JSON_OBJECT && jwt.expires_s > NOW_S);
+		EXPECT(json_type(jwt.claims) == JSON_OBJECT && jwt.expires_s > (double)NOW_S);
 		grant_init(&grant);
 		why = grant_read(&grant, &jwt);
 		if (!why) {
