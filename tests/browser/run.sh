@@ -20,10 +20,12 @@ export TMPDIR="$work"
 mkdir -p "$BROWSER_BUILD"
 if ! cmp -s "$here/package-lock.json" "$BROWSER_BUILD/installed.json"; then
 	cp "$here/package.json" "$here/package-lock.json" "$BROWSER_BUILD"
-	npm ci --prefix "$BROWSER_BUILD" --no-audit --no-fund --loglevel=error
+	npm ci --prefix "$BROWSER_BUILD" --cache "$BROWSER_BUILD/npm" --no-audit --no-fund --loglevel=error
 	cp "$here/package-lock.json" "$BROWSER_BUILD/installed.json"
 fi
 
+# Browsers want a home; that of a build machine may be missing.
+export HOME="$work"
 result=0
 for file in "$@"; do
 	# A script that hangs in a browser would keep a test for ever.

@@ -17,7 +17,7 @@ export TMPDIR="$work"
 mkdir -p "$MERCURE_BUILD"
 if ! cmp -s "$here/package-lock.json" "$MERCURE_BUILD/installed.json"; then
 	cp "$here/package.json" "$here/package-lock.json" "$MERCURE_BUILD"
-	npm ci --prefix "$MERCURE_BUILD" --no-audit --no-fund --loglevel=error
+	npm ci --prefix "$MERCURE_BUILD" --cache "$MERCURE_BUILD/npm" --no-audit --no-fund --loglevel=error
 	cp "$here/package-lock.json" "$MERCURE_BUILD/installed.json"
 fi
 
