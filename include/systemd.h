@@ -48,9 +48,12 @@ void systemd_passed_done(struct systemd_passed *passed);
 void systemd_store(const struct systemd *systemd, const char *name, const int *fds, size_t count);
 void systemd_unstore(const struct systemd *systemd, const char *name);
 
-/* Says that the start, or a reload, is over. Waits a moment where the manager has no room for it.
+/*
+ * Say that the start, or a reload, is over, and that the end has begun. Wait a moment where the
+ * manager has no room for it.
  */
 void systemd_ready(const struct systemd *systemd);
+void systemd_stopping(const struct systemd *systemd);
 
 /* Sends newline-separated assignments, such as "READY=1\nSTATUS=…". Never blocks. */
 void systemd_notify(const struct systemd *systemd, const char *format, ...)

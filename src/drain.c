@@ -28,7 +28,7 @@ void drain_begin(struct server *server, const char *why)
 	}
 	log_info("%s: ending %u streams, %u connections", why, hub->conns.streams,
 		 hub->conns.count);
-	systemd_notify(&server->systemd, "STOPPING=1");
+	systemd_stopping(&server->systemd);
 	hub->draining = true;
 	listeners_done(&server->listeners);
 	source_done(&server->source);

@@ -321,7 +321,7 @@ void recovery_leave(struct server *server)
 		return;
 	}
 	log_info("leaving %u streams to the next process", hub->conns.streams);
-	systemd_notify(&server->systemd, "STOPPING=1");
+	systemd_stopping(&server->systemd);
 	hub->trace.header->has_left = 1;
 	server->has_left = server->is_done = true;
 }

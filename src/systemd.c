@@ -185,13 +185,23 @@ void systemd_unstore(const struct systemd *systemd, const char *name)
 	send_surely(systemd->notify_fd, &message);
 }
 
-void systemd_ready(const struct systemd *systemd)
+static void say_surely(const struct systemd *systemd, char *text)
 {
-	struct iovec piece = { (char[]){ "READY=1" }, sizeof("READY=1") - 1 };
+	struct iovec piece = { text, strlen(text) };
 	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
 
 	if (systemd->notify_fd >= 0)
 		send_surely(systemd->notify_fd, &message);
+}
+
+void systemd_ready(const struct systemd *systemd)
+{
+	say_surely(systemd, (char[]){ "READY=1" });
+}
+
+void systemd_stopping(const struct systemd *systemd)
+{
+	say_surely(systemd, (char[]){ "STOPPING=1" });
 }
 
 void systemd_notify(const struct systemd *systemd, const char *format, ...)
