@@ -14,7 +14,8 @@ enum { FEEDING_EVENT_MAX = 4096 };
 /* What a feed has handed over: a digest that two runs have to agree on. */
 struct feeding {
 	uint64_t digest;
-	unsigned events;
+	unsigned events, complaints;
+	bool skips; /* what is wrong is left out; else it is the end */
 };
 
 static inline void feeding_note(struct feeding *seen, struct str s)
@@ -73,16 +74,29 @@ static inline void feeding_event(struct feeding *seen, const struct event *event
 
 static inline const char *feeding_take(void *context, const struct event *event)
 {
+	const char *why;
+
 	EXPECT(event->topic_count > 0 && event->topic_count <= SSE_TOPICS_MAX);
 	feeding_event(context, event);
-	if (!sse_check(event))
+	why = sse_check(event);
+	if (!why)
 		feeding_wire(event);
-	return NULL;
+	return why;
+}
+
+static inline void feeding_complain(void *context, const char *why)
+{
+	struct feeding *seen = context;
+
+	EXPECT(why);
+	seen->complaints++;
+	feeding_note(seen, str_of(why));
 }
 
 static inline void feeding_begin(struct feed *feed, enum feed_format format, struct feeding *seen)
 {
 	feed_init(feed, format, STR("broadcast"), FEEDING_EVENT_MAX, feeding_take, seen);
+	feed->complain = seen->skips ? feeding_complain : NULL;
 }
 
 /* Another process goes on with the feed. */
@@ -108,7 +122,7 @@ static inline int feeding_run(enum feed_format format, struct str in, size_t ste
 	struct feed feed;
 	int err = 0;
 
-	*seen = (struct feeding){ 0 };
+	*seen = (struct feeding){ .skips = seen->skips };
 	feeding_begin(&feed, format, seen);
 	while (!err && in.n) {
 		struct str piece = { in.p, in.n < step ? in.n : step };
@@ -131,19 +145,34 @@ static inline int feeding_run(enum feed_format format, struct str in, size_t ste
 /* What another reader has found must be what the feed finds, as far as the feed went. */
 typedef void feeding_reader(struct str in, unsigned events_max, struct feeding *seen);
 
+/* From end to end, and in pieces with an upgrade after each, or not. */
+static inline int feeding_twice(enum feed_format format, struct str in, unsigned how,
+				struct feeding *whole)
+{
+	struct feeding pieces = { .skips = whole->skips };
+	uint64_t line, other_line;
+	int err = feeding_run(format, in, in.n + 1, false, whole, &line);
+
+	EXPECT(err == feeding_run(format, in, how % 16 + 1, how & 16, &pieces, &other_line));
+	EXPECT(line == other_line);
+	EXPECT(whole->events == pieces.events && whole->digest == pieces.digest);
+	EXPECT(whole->complaints == pieces.complaints);
+	return err;
+}
+
 /* The first byte is the size of the pieces of the second run. */
 static inline void feeding_check(enum feed_format format, const uint8_t *bytes, size_t n,
 				 feeding_reader *reader)
 {
 	struct str in = { (const char *)bytes, n };
 	unsigned how = fuzz_byte(&in);
-	struct feeding whole, pieces, read = { 0 };
-	uint64_t line, other_line;
-	int err = feeding_run(format, in, in.n + 1, false, &whole, &line);
+	struct feeding whole = { 0 }, skipping = { .skips = true }, read = { 0 };
+	int err = feeding_twice(format, in, how, &whole);
 
-	EXPECT(err == feeding_run(format, in, how % 16 + 1, how & 16, &pieces, &other_line));
-	EXPECT(line == other_line);
-	EXPECT(whole.events == pieces.events && whole.digest == pieces.digest);
+	/* The same until the first complaint, and then on. */
+	EXPECT(feeding_twice(format, in, how, &skipping) == 0);
+	EXPECT((err != 0) == (skipping.complaints > 0) && skipping.events >= whole.events);
+	EXPECT(err || skipping.digest == whole.digest);
 	if (!reader)
 		return;
 	reader(in, err ? whole.events : UINT32_MAX, &read);

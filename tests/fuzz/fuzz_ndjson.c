@@ -6,6 +6,8 @@
 
 #include "json.h"
 
+enum { LINES_MAX = 50 };
+
 static unsigned hex4(const char *p)
 {
 	char text[5] = "";
@@ -142,6 +144,27 @@ static void make_strings(struct str in)
 	buf_done(&ours);
 }
 
+/* Where what is wrong is left out, each line has the events that it has alone. */
+static void read_alone(struct str in)
+{
+	struct feeding all = { .skips = true }, alone = { 0 };
+	unsigned events = 0, lines = 0;
+	uint64_t line;
+
+	feeding_run(FEED_NDJSON, in, in.n + 1, false, &all, &line);
+	while (in.n && lines++ < LINES_MAX) {
+		size_t n = str_find_eol(in);
+		/* With the line end before it, so that it is not the first. */
+		struct str one =
+			lines == 1 ? (struct str){ in.p, n } : (struct str){ in.p - 1, n + 1 };
+
+		feeding_run(FEED_NDJSON, one, one.n + 1, false, &alone, &line);
+		events += alone.events;
+		in = str_from(in, n + 1);
+	}
+	EXPECT(lines > LINES_MAX || events == all.events);
+}
+
 int FUZZ_TARGET(ndjson)(const uint8_t *bytes, size_t n)
 {
 	struct str in = { (const char *)bytes, n }, value;
@@ -149,6 +172,7 @@ int FUZZ_TARGET(ndjson)(const uint8_t *bytes, size_t n)
 
 	feeding_check(FEED_NDJSON, bytes, n, NULL);
 	make_strings(in);
+	read_alone(str_from(in, 1));
 	in.p = copy;
 	in = str_from(in, 1);
 	if (json_check(in, &value) == 0)
