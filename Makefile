@@ -44,14 +44,14 @@ CRITERION = $(shell pkg-config --cflags criterion)
 LINK_TEST = $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs criterion)
 # The daemon that lives in a test has the clock and the kernel that the test gives it.
 $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults: LINK += -Wl,--wrap=clock_gettime,--wrap=sock_send,--wrap=hub_is_late
-$(BUILD)/faults: LINK += $(shell sed -n 's/^	{ "\([a-z0-9_]*\)", {.*/-Wl,--wrap=\1/p' \
-	tests/faults/wraps.c)
+$(BUILD)/faults: LINK += $(shell sed -n 's/^	{ "\([a-z0-9_]*\)", .*/-Wl,--wrap=\1/p' \
+	tests/faults/calls.c) $(patsubst %,-Wl$(comma)--wrap=%,syscall ferror __openat_2 __asprintf_chk main)
 
 SOURCES  = $(wildcard src/*.c)
 UNITS    = $(wildcard tests/unit/*.c)
 BLACKBOX = $(wildcard tests/blackbox/*.c tests/lib/*.c)
 REPLAY   = $(wildcard tests/fuzz/*.c) tests/unit/house.c
-FAULTS   = $(wildcard tests/faults/*.c) tests/unit/house.c
+FAULTS   = $(wildcard tests/faults/*.c) tests/unit/house.c tests/lib/token.c
 # What ssebench judges streams by.
 JUDGE    = tests/bench/histogram.c tests/bench/payload.c tests/bench/reader.c
 # What the black-box tests borrow from the daemon: nothing that they check.
@@ -59,6 +59,8 @@ BORROWED = src/str.c src/buf.c src/clock.c src/hmac.c src/sha256.c src/sha512.c
 # The folders too, so that a file that goes away is noticed.
 STATIC   = $(shell find static)
 SCRIPTS  = src/embed.sh $(wildcard tests/*.sh tests/*/*.sh) .ci/run
+
+comma := ,
 
 # V=1 shows the commands, else what they are for.
 say = $(if $(filter 0,$(V)),@echo '  $(1)	$@' &&,)
@@ -133,6 +135,7 @@ check-systemd: all $(BOXED) ## the unit under a real systemd, in a box of its ow
 check-built: rules all $(BUILD)/unit $(BUILD)/replay $(BUILD)/faults $(BUILD)/blackbox $(BUILD)/ssecastd-next
 	sh tests/run.sh $(BUILD)/unit --jobs $(JOBS)
 	$(BUILD)/replay tests/fuzz/corpus/*
+	$(if $(SANITIZE),,sh tests/check-calls.sh $(BUILD)/src/main.o $(PARTS))
 	TMPDIR=$(BUILD) $(BUILD)/faults
 	SSECASTD=$(BUILD)/ssecastd SSECASTD_NEXT=$(BUILD)/ssecastd-next \
 		sh tests/run.sh $(BUILD)/blackbox --jobs $(JOBS)
@@ -167,7 +170,7 @@ rules:
 $(BUILD)/unit: $(call objects,$(UNITS) $(JUDGE)) $(PARTS)
 	$(call say,LINK) $(LINK_TEST)
 
-$(BUILD)/faults: $(call objects,$(FAULTS)) $(PARTS)
+$(BUILD)/faults: $(call objects,$(FAULTS)) $(BUILD)/src/main.o $(PARTS)
 	$(call say,LINK) $(CC) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^
 
 $(BUILD)/replay: $(call objects,$(REPLAY)) $(PARTS)

@@ -14,9 +14,11 @@
 
 #include "conn.h"
 #include "daemon.h"
+#include "handover.h"
 #include "log.h"
 #include "options.h"
 #include "request.h"
+#include "upgrade.h"
 
 enum { TURNS_MAX = 100000, SLICES_MAX = 64 };
 
@@ -45,7 +47,6 @@ int __wrap_clock_gettime(clockid_t which, struct timespec *now)
 }
 
 size_t house_send_max;
-int (*house_send_fault)(int fd);
 uint64_t house_random = 1;
 unsigned house_hurry;
 
@@ -73,11 +74,8 @@ ssize_t __wrap_sock_send(int fd, const struct iovec *pieces, size_t count);
 ssize_t __wrap_sock_send(int fd, const struct iovec *pieces, size_t count)
 {
 	size_t left = house_send_max ? house_choose(house_send_max) : 0, kept = 0;
-	int err = house_send_fault ? house_send_fault(fd) : 0;
 	struct iovec less[IOV_MAX];
 
-	if (err)
-		return -err;
 	if (!house_send_max)
 		return __real_sock_send(fd, pieces, count);
 	assert(count <= IOV_MAX);
@@ -111,19 +109,12 @@ static bool has_option(const struct house *house, const char *name)
 	return false;
 }
 
-int house_try(struct house *house, const char *const *options)
+/* What main() does. */
+static int begin(struct house *house, const struct handover *from)
 {
-	static const char *const defaults[] = { "house", "--tick-interval", "0", "--max-clients",
-						"100" };
 	struct config config;
 	int err;
 
-	memset(house, 0, sizeof(*house));
-	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
-		house->argv[house->argc++] = (char *)(uintptr_t)defaults[i];
-	for (; *options && house->argc < HOUSE_ARGS_MAX - 1; options++)
-		house->argv[house->argc++] = (char *)(uintptr_t)*options;
-	assert(!*options);
 	log_level = LOG_LEVEL_ERROR;
 	if (config_init(&config) ||
 	    config_read(&config, house->argc, house->argv, stdout, stderr) != CONFIG_RUN) {
@@ -133,9 +124,34 @@ int house_try(struct house *house, const char *const *options)
 	if (!has_option(house, "--listen"))
 		value_clear(option_find(STR("listen")), &config);
 	err = daemon_init(&house->server, &config, config.clients_max, house->argc, house->argv,
-			  NULL);
+			  from);
 	if (err)
 		house_close(house);
+	return err;
+}
+
+int house_try(struct house *house, const char *const *options)
+{
+	static const char *const defaults[] = { "./house", "--tick-interval", "0", "--max-clients",
+						"100" };
+
+	memset(house, 0, sizeof(*house));
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		house->argv[house->argc++] = (char *)(uintptr_t)defaults[i];
+	for (; *options && house->argc < HOUSE_ARGS_MAX - 1; options++)
+		house->argv[house->argc++] = (char *)(uintptr_t)*options;
+	assert(!*options);
+	return begin(house, NULL);
+}
+
+int house_go_on(struct house *house)
+{
+	struct handover from;
+	int err = handover_read(&from, upgrade_state_fd()) ? -EINVAL : 0;
+
+	if (!err)
+		err = begin(house, &from);
+	handover_done(&from);
 	return err;
 }
 
@@ -213,7 +229,8 @@ void house_expect_idle(const struct house *house)
 
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		gone += hub->stats.disconnects[i];
-	assert(gone == hub->stats.accepts);
+	assert(gone == hub->stats.accepts + hub->stats.streams_recovered +
+			       hub->stats.disconnects[REASON_CRASH]);
 	assert(hub->conns.count == 0 && hub->conns.streams == 0 && hub->conns.live == 0);
 	assert(hub->conns.doomed == 0 && hub->conns.agenda == 0);
 	assert(hub->conns.exchanges.bytes == 0);

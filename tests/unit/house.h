@@ -35,9 +35,6 @@ extern uint64_t house_random;
 /* How often in a hundred looks the hub finds that it is late, by house_random. Else it never is. */
 extern unsigned house_hurry;
 
-/* Where it is set: the errno with which a sock_send() to fd fails, or 0. */
-extern int (*house_send_fault)(int fd);
-
 /* A number below n, from house_random. */
 uint64_t house_choose(uint64_t n);
 
@@ -49,6 +46,10 @@ int house_try(struct house *house, const char *const *options);
 
 /* The same, where it cannot fail; house_try() gives 0, or -errno with nothing left to close. */
 void house_open(struct house *house, const char *const *options);
+
+/* The same options again, in a process that goes on from the state that a binary before has handed
+ * over (see upgrade.h): as house_try(). */
+int house_go_on(struct house *house);
 
 /* Ends it; its clients see their end. */
 void house_close(struct house *house);
