@@ -129,7 +129,7 @@ configure() { # MORE-LINES
 }
 
 install_binary() { # FILE
-	cp "$1" "$root/usr/local/bin/.new"
+	install -m 755 "$1" "$root/usr/local/bin/.new"
 	mv "$root/usr/local/bin/.new" "$root/usr/local/bin/ssecastd"
 }
 
