@@ -152,8 +152,9 @@ fuzz-coverage: ## what of its rooms each fuzz target reaches with the inputs tha
 	sh tests/need.sh clang llvm
 	BUILD=$(BUILD)/fuzz sh tests/fuzz/coverage.sh
 
-check-floods: all $(BUILD)/floods ## what others notice while hostile clients do their worst; needs root
+check-floods: all ## what others notice while hostile clients do their worst; needs root
 	sh tests/need.sh iproute2
+	$(MAKE) $(BUILD)/floods
 	SSECASTD=$(BUILD)/ssecastd sh tests/floods/hosts.sh sh tests/run.sh $(BUILD)/floods --jobs 1
 
 $(BUILD)/floods: $(call objects,$(wildcard tests/floods/*.c tests/lib/*.c) $(BORROWED))
