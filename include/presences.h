@@ -29,9 +29,6 @@ struct presences {
 void presences_init(struct presences *presences);
 void presences_done(struct presences *presences);
 
-void presences_init(struct presences *presences);
-void presences_done(struct presences *presences);
-
 /* A stream with these selectors (packed) and this payload: *index is its entry. 0, -ENOMEM, -EIO.
  */
 int presences_enter(struct presences *presences, struct str selectors, struct str payload,

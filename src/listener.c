@@ -211,7 +211,7 @@ static int list_open(struct listeners *listeners, struct hub *hub, const struct 
 int listeners_open(struct listeners *listeners, struct hub *hub, struct listeners *from)
 {
 	const struct config *config = &hub->config;
-	bool listens[VALUE_LIST_MAX], controls[VALUE_LIST_MAX];
+	bool listens[VALUE_LIST_MAX] = { false }, controls[VALUE_LIST_MAX] = { false };
 	int err, control_err;
 
 	list_take_over(listeners, hub, from, &config->listen, false, listens);

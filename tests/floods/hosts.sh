@@ -32,13 +32,16 @@ ip link set lo up
 ip link add wire type veth peer name wire netns "$there"
 ip addr add 10.66.0.1/30 dev wire
 ip link set wire up
-nsenter --net="$ATTACKERS" unshare --mount sh -euc 'ip link set lo up
+# What is sent to them is received by a processor of theirs, not by the sender's.
+nsenter --net="$ATTACKERS" unshare --mount sh -eu <<'THERE'
+	ip link set lo up
 	ip addr add 10.66.0.2/30 dev wire
 	ip link set wire up
 	ip route add default via 10.66.0.1
 	ip route add local 10.128.0.0/16 dev lo
 	mount -t sysfs none /sys
-	[ "$(nproc)" = 1 ] || echo 2 >/sys/class/net/wire/queues/rx-0/rps_cpus'
+	[ "$(nproc)" = 1 ] || echo 2 >/sys/class/net/wire/queues/rx-0/rps_cpus
+THERE
 ip route add 10.128.0.0/15 via 10.66.0.2
 
 result=0
