@@ -55,6 +55,7 @@ static bool run(const struct story *story, const struct wrap *wrap, int err, uns
 		 wraps_errname(err));
 	world.call = wrap->name;
 	world.published = 0;
+	world.err = 0;
 	world.must_poke = world.may_begin_anew = false;
 	world.may_cut_anybody = wrap->may_cut;
 	world.cuts_max = 1;

@@ -47,6 +47,7 @@ struct world {
 	bool is_accepted[EVENTS_MAX]; /* by number */
 	int out;                      /* standard output: the usual one is the daemon's */
 	const char *call;             /* that fails */
+	int err;                      /* and how, once it has; 0 = not yet */
 	char what[160];               /* the case, for what goes wrong */
 	int hit_subscriber;           /* -1: none of them */
 	bool may_cut_anybody;         /* by what was hit */

@@ -3,6 +3,7 @@
  */
 #include "stories.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -163,6 +164,22 @@ static void feed(const char *text)
 	turn();
 }
 
+/* Events of the topic that nobody but standard input publishes to. */
+static unsigned count_fed(void)
+{
+	const struct ring *ring = &world.house.server.hub.ring;
+	unsigned count = 0;
+
+	for (uint64_t n = ring->header->first; n < ring->header->next; n++) {
+		const struct record *record = ring_record(ring, n);
+		struct str topic;
+		uint32_t at = 0;
+
+		count += ring_next_topic(ring, record, &at, &topic) && str_eq(topic, STR("b"));
+	}
+	return count;
+}
+
 static void act_input(void)
 {
 	/* From now on: at the start, what is wrong is said until somebody reads it. */
@@ -175,6 +192,8 @@ static void act_input(void)
 	close(feeder);
 	feeder = -1;
 	turn();
+	if (world.err == 0 || world.err == EINTR || world.err == EAGAIN || world.err == SHORT)
+		EXPECT(count_fed() == 2, "what came on standard input is lost");
 }
 
 /* Puts what gives input at descriptor 0, and a pipe that is full and never read at 2. */

@@ -47,6 +47,7 @@ void people_hit(const char *call, int err, int fd)
 	int type = 0;
 
 	(void)call;
+	world.err = err;
 	world.must_poke = err == EAGAIN || err == SHORT;
 	world.hit_subscriber = -1;
 	if (fd < 0)
