@@ -43,6 +43,7 @@ static pid_t start(void)
 			       NULL };
 	struct rlimit files;
 	pid_t pid = fork();
+	int status;
 
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -51,7 +52,10 @@ static pid_t start(void)
 			setrlimit(RLIMIT_NOFILE,
 				  &(struct rlimit){ files.rlim_max / 2, files.rlim_max });
 		wraps_pause(false);
-		exit(__real_main(sizeof(argv) / sizeof(argv[0]) - 1, (char **)(uintptr_t)argv));
+		status = __real_main(sizeof(argv) / sizeof(argv[0]) - 1, (char **)(uintptr_t)argv);
+		/* What a compiler's runtime does at the end is not the daemon's. */
+		wraps_pause(true);
+		exit(status);
 	}
 	return pid;
 }
