@@ -359,14 +359,14 @@ static uint64_t slice_ns(struct server *server)
 }
 
 /* The end of the turn, and whether something is left to do at once. */
-static bool turn_end(struct server *server, uint64_t slice)
+static bool turn_end(struct server *server, uint64_t accept_ns)
 {
 	struct hub *hub = &server->hub;
 	bool more;
 
 	broadcast_flush(hub);
 	presence_tell_gone(hub);
-	hub_begin_slice(hub, slice);
+	hub_begin_slice(hub, accept_ns);
 	more = listeners_accept(&server->listeners, hub);
 	sweep_wake(&server->sweep, hub);
 	meter_wake(&server->meter, hub);
@@ -401,7 +401,7 @@ int daemon_turn(struct server *server, int timeout_ms)
 	int n = loop_wait(&hub->loop, timeout_ms);
 	uint64_t begun_ns = clock_mono_ns(), slice = slice_ns(server);
 	uint32_t conns = hub->conns.count;
-	bool more;
+	bool more, is_behind;
 
 	if (n < 0)
 		return n;
@@ -415,12 +415,13 @@ int daemon_turn(struct server *server, int timeout_ms)
 	hub_begin_slice(hub, slice);
 	more = sweep_turn(&server->sweep, hub);
 	hub_begin_slice(hub, slice);
-	request_run_agenda(hub);
+	is_behind = request_run_agenda(hub);
 	listeners_resume(&server->listeners, hub, hub->conns.count < conns);
 	more |= source_read(&server->source, hub);
 	if (is_source_at_end(server) && !hub->draining)
 		drain_begin(server, "standard input has ended");
-	more |= turn_end(server, slice);
+	/* While those who are in wait, others come in one by one. */
+	more |= turn_end(server, is_behind ? 0 : slice);
 	stats_duration(&hub->stats.turn, clock_mono_ns() - begun_ns);
 	upgrade_check(server);
 	upgrade_turn_end(server);

@@ -475,12 +475,12 @@ void request_event(struct hub *hub, uint32_t slot, uint32_t generation, uint32_t
 		conn_later(hub, conn, 0);
 }
 
-void request_run_agenda(struct hub *hub)
+bool request_run_agenda(struct hub *hub)
 {
 	uint32_t last = hub->conns.agenda_last, slot;
 
 	if (!hub->conns.agenda)
-		return;
+		return false;
 	do {
 		struct conn *conn;
 
@@ -491,4 +491,5 @@ void request_run_agenda(struct hub *hub)
 		else
 			conn_serve(hub, conn);
 	} while (slot != last && !hub_is_late(hub));
+	return slot != last;
 }

@@ -153,12 +153,21 @@ static void visit_body(struct hub *hub, struct conn *conn)
 
 static void visit(struct sweep *sweep, struct hub *hub, struct conn *conn)
 {
+	/* What it has sent may wait for us: that is not its delay. */
+	bool is_queued = conn->flags & CONN_ON_AGENDA;
+
 	if (conn->flags & CONN_DOOMED)
 		return;
 	switch ((enum conn_state)conn->state) {
 	case CONN_FREE: break;
-	case CONN_HEAD: visit_head(hub, conn); break;
-	case CONN_BODY: visit_body(hub, conn); break;
+	case CONN_HEAD:
+		if (!is_queued)
+			visit_head(hub, conn);
+		break;
+	case CONN_BODY:
+		if (!is_queued)
+			visit_body(hub, conn);
+		break;
 	case CONN_REPLY:
 		if (conn_age_ms(hub, conn) > hub->config.stall_timeout_ms)
 			conn_doom(hub, conn, REASON_STALLED);
