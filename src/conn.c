@@ -64,7 +64,8 @@ struct conn *conn_enter(struct hub *hub, int fd, const struct in6_addr *ip, uint
 	conn_touch(hub, conn);
 	if (!(flags & CONN_PREFACE))
 		conn_comes_from(hub, conn, ip);
-	if (!(flags & CONN_CONTROL) && conns->count - conns->refused > hub->clients_max)
+	if (!(flags & CONN_CONTROL) &&
+	    conns->count - conns->refused - conns->doomed > hub->clients_max)
 		turn_away(conns, conn);
 	return conn;
 }
@@ -155,18 +156,6 @@ void conn_unsubscribe(struct hub *hub, struct conn *conn)
 	hub->conns.streams--;
 }
 
-void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason)
-{
-	if (conn->flags & CONN_DOOMED)
-		return;
-	if (conn->state == CONN_STREAM || conn->state == CONN_POLL)
-		conn_unsubscribe(hub, conn);
-	conn->flags |= CONN_DOOMED;
-	conn->reason = (uint8_t)reason;
-	hub->conns.doomed++;
-	conns_agenda_add(&hub->conns, conn);
-}
-
 /* Who is cut for a fault that an operator can do something about is named in the log. */
 static void log_cut(struct hub *hub, const struct conn *conn)
 {
@@ -182,6 +171,26 @@ static void log_cut(struct hub *hub, const struct conn *conn)
 	log_info("a connection from %.*s was cut: %s", STR_ARG(buf_str(&who)),
 		 stats_reason((enum stats_reason)conn->reason));
 	buf_done(&who);
+}
+
+void conn_doom(struct hub *hub, struct conn *conn, enum stats_reason reason)
+{
+	struct conns *conns = &hub->conns;
+
+	if (conn->flags & CONN_DOOMED)
+		return;
+	if (conn->state == CONN_STREAM || conn->state == CONN_POLL)
+		conn_unsubscribe(hub, conn);
+	conn->reason = (uint8_t)reason;
+	log_cut(hub, conn);
+	/* Its place is free, though it may be some turns until it is closed. */
+	peers_leave(&conns->peers, conn->peer);
+	conn->peer = 0;
+	conns->refused -= !!(conn->flags & CONN_OVER_LIMIT);
+	conn->flags &= (uint16_t)~CONN_OVER_LIMIT;
+	conn->flags |= CONN_DOOMED;
+	conns->doomed++;
+	conns_agenda_add(conns, conn);
 }
 
 bool conn_failed(struct hub *hub, struct conn *conn, int err, uint16_t flag)
@@ -222,7 +231,6 @@ void conn_bury(struct hub *hub, struct conn *conn)
 	struct conns *conns = &hub->conns;
 
 	hub->stats.disconnects[conn->reason]++;
-	log_cut(hub, conn);
 	if (conn->exchange)
 		exchange_return(&conns->exchanges, conn->exchange);
 	peers_leave(&conns->peers, conn->peer);
