@@ -346,13 +346,7 @@ Test(service, streams_go_on_after_crashes_to_the_byte)
 		}
 	}
 	for (int i = 0; i < STREAMS; i++) {
-		reader_wait(&s[i], EVENTS);
-		for (int event = 0; event < EVENTS; event++) {
-			const char *data = s[i].events[event].data;
-
-			cr_expect(atoi(data) == event && strlen(data) == BIG, "stream %d, event %d",
-				  i, event);
-		}
+		reader_expect_numbers(&s[i], EVENTS, BIG);
 		reader_close(&s[i]);
 	}
 	survivor_end(&v);

@@ -116,13 +116,7 @@ Test(upgrade, live_and_slow_streams_go_on_with_the_next_byte)
 			reader_wait(&s[i], (size_t)event + 1);
 	}
 	for (int i = 0; i < STREAMS; i++) {
-		reader_wait(&s[i], EVENTS);
-		for (int event = 0; event < EVENTS; event++) {
-			const char *data = s[i].events[event].data;
-
-			cr_expect(atoi(data) == event && strlen(data) == BIG, "stream %d, event %d",
-				  i, event);
-		}
+		reader_expect_numbers(&s[i], EVENTS, BIG);
 		reader_close(&s[i]);
 	}
 	daemon_stop(&d);
@@ -346,6 +340,18 @@ static void upgrade_to(struct daemon *d, const char *lines)
 		upgrade(d);
 }
 
+/* A daemon that listens where its file says, for upgrade_to(), and a stream. */
+static void begin_configured(struct daemon *d, struct reader *s)
+{
+	daemon_init(d);
+	install(d, own_binary());
+	d->binary = daemon_path(d, "ssecastd");
+	d->is_bare = true;
+	upgrade_to(d, "listen 127.0.0.1:0\nwelcome \"\"");
+	daemon_start(d, OPTIONS("--config", daemon_path(d, "config")));
+	reader_open(s, d, "/sse", "");
+}
+
 /* The same port, but what comes in there is something else: the old socket must not be in the way.
  */
 Test(upgrade, port_may_become_another_kind_of_listener)
@@ -356,13 +362,7 @@ Test(upgrade, port_may_become_another_kind_of_listener)
 	struct response r;
 	char line[256];
 
-	daemon_init(&d);
-	install(&d, own_binary());
-	d.binary = daemon_path(&d, "ssecastd");
-	d.is_bare = true;
-	upgrade_to(&d, "listen 127.0.0.1:0\nwelcome \"\"");
-	daemon_start(&d, OPTIONS("--config", daemon_path(&d, "config")));
-	reader_open(&s, &d, "/sse", "");
+	begin_configured(&d, &s);
 	snprintf(line, sizeof(line), "listen 127.0.0.1:%d,proxy", d.port);
 	upgrade_to(&d, line);
 	client_open(&c, &d);
@@ -394,13 +394,7 @@ Test(upgrade, streams_go_on_if_a_new_listener_cannot_be_opened)
 	char line[256];
 
 	daemon_begin(&other, NULL);
-	daemon_init(&d);
-	install(&d, own_binary());
-	d.binary = daemon_path(&d, "ssecastd");
-	d.is_bare = true;
-	upgrade_to(&d, "listen 127.0.0.1:0\nwelcome \"\"");
-	daemon_start(&d, OPTIONS("--config", daemon_path(&d, "config")));
-	reader_open(&s, &d, "/sse", "");
+	begin_configured(&d, &s);
 	snprintf(line, sizeof(line), "listen 127.0.0.1:%d\nlisten 127.0.0.1:0", other.port);
 	upgrade_to(&d, line);
 	cr_expect(daemon_has_said(&d, "another program listens there already"));

@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,8 +43,7 @@ enum { PHASE_MS = 500, PHASES = 3, WARM_UP_MS = 300, NEWCOMERS = 5, TRIES = 6, T
 struct flood {
 	const char *name;
 	attack *round;
-	const char
-		*reason; /* a sample of /metrics, or a counter of the kernel, that it makes grow */
+	const char *reason; /* what it makes grow: a sample of /metrics, or the kernel's counter */
 	struct daemon d;
 	struct target target;
 	struct crowd crowd;

@@ -211,6 +211,17 @@ void reader_wait(struct reader *s, size_t events)
 	}
 }
 
+void reader_expect_numbers(struct reader *s, size_t events, size_t bytes)
+{
+	reader_wait(s, events);
+	for (size_t i = 0; i < events; i++) {
+		const char *data = s->events[i].data;
+
+		cr_expect((size_t)atoi(data) == i && strlen(data) == bytes, "event %zu: %.20s", i,
+			  data);
+	}
+}
+
 void reader_wait_comments(struct reader *s, size_t comments)
 {
 	uint64_t deadline_ms = deadline();

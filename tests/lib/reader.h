@@ -54,6 +54,9 @@ bool reader_more(struct reader *s, uint64_t deadline_ms);
 void reader_wait(struct reader *s, size_t events);
 void reader_wait_comments(struct reader *s, size_t comments);
 
+/* The same, and expects that their data are the numbers from 0 on, each of so many bytes. */
+void reader_expect_numbers(struct reader *s, size_t events, size_t bytes);
+
 /* Reads until an event with that data has come; returns its index. */
 size_t reader_wait_data(struct reader *s, const char *data);
 

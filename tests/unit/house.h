@@ -2,9 +2,9 @@
  * house: the whole daemon in this process, driven turn by turn: for the model test and for fuzzing.
  *
  * It has no listener: clients come in over socketpairs. Its clocks are the machine's plus offsets
- * that the test sets, and the kernel can be made to take less than it is given (the binary is
- * linked with --wrap for each of the three). It asserts and never uses Criterion, so
- * that a fuzz target can live in it.
+ * that the test sets, the kernel can be made to take less than it is given, and the hub to find
+ * itself late (the binary is linked with --wrap for the three). It asserts and never uses
+ * Criterion, so that a fuzz target can live in it.
  */
 #ifndef HOUSE_H
 #define HOUSE_H
